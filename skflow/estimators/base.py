@@ -1,0 +1,547 @@
+"""BaseFlow: scikit-learn's contract for all flow estimators, once.
+
+A subclass is a recipe: `_plan` turns sizes into plain values, `_learned` turns those into the
+trainable transforms. Everything else is here and in the files beside this one.
+"""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import asdict, fields
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skflow._compat import (
+    CallbackSupportMixin,
+    Interval,
+    StrOptions,
+    _fit_context,
+    weighted_quantile,
+)
+from skflow.data.noise_floor import distinct_rows, find_noise_floor
+from skflow.estimators.checks import check_bounds, check_finite, check_rows, check_weight
+from skflow.estimators.fitting import split_rows, spread, train_flow
+from skflow.estimators.frames import FrameTemplate
+from skflow.estimators.starts import Rows, Start, StartRecipe, choose_start, plain_start, refit_start
+from skflow.flow import Flow
+from skflow.training.device import resolve_device
+from skflow.training.loop import Epoch, Outcome, Settings
+from skflow.transforms import Compose
+
+CHUNK_ROWS = 4096  # scored at a time: the intermediate arrays stay in the cache
+SMALL_TABLE = 5_000  # rows below which training rows get noise
+
+
+def _detects_outliers(estimator) -> bool:
+    if estimator.contamination is None:
+        raise AttributeError(
+            "predict, fit_predict and decision_function need a threshold: "
+            "set contamination to the share of outliers you expect, such as 0.05."
+        )
+    return True
+
+
+class BaseFlow(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    OutlierMixin,
+    DensityMixin,
+    BaseEstimator,
+    ABC,
+):
+    """Density estimator, transformer and (with ``contamination``) outlier detector."""
+
+    _parameter_constraints: dict = {
+        "start": [StrOptions({"auto", "standard", "whiten", "marginal"})],
+        "base": [StrOptions({"auto", "normal", "mixture", "student_t"})],
+        "max_mixture_components": [Interval(Integral, 1, None, closed="left")],
+        "bounds": [dict, list, tuple, None],
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "noise": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "verbose": ["verbose"],
+    }
+
+    # -- what a subclass gives ----------------------------------------------------------------
+
+    @abstractmethod
+    def _plan(self, n_rows: int, n_features: int) -> dict:
+        """Resolve the architecture's parameters for this size, as plain values."""
+
+    @abstractmethod
+    def _learned(self, plan: dict, n_features: int, generator: torch.Generator | None) -> Compose:
+        """Build the trainable transforms of a plan; the identity at first."""
+
+    # -- fitting ------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None, *, X_val=None):
+        """Fit the density to the rows of ``X``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Complete numeric rows.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights; a row of weight 0 is left out.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Held-out rows for the choice of the start and for early stopping. Without it, the
+            share ``validation_fraction`` of ``X`` is held out.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If ``X`` holds NaN or infinity, has fewer than two rows, or lies outside ``bounds``;
+            if all weights are zero.
+        """
+        continuing = self.warm_start and hasattr(self, "flow_")
+        frame = FrameTemplate.of(X)
+        X = check_rows(self, X, reset=not continuing, min_rows=2)
+        weight = check_weight(sample_weight, X)
+        if X_val is not None:
+            X_val = check_rows(self, X_val, reset=False)
+        context = self._init_callback_context(max_subtasks=self.max_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        rng = check_random_state(self.random_state)
+        rows = _positive_rows(X, weight)
+        width = self._width(rows)
+        if X_val is not None:
+            train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
+        else:
+            train_rows, held_out = split_rows(rows, self.validation_fraction, rng)
+        if continuing:
+            flow = copy.deepcopy(self.flow_).cpu()
+        else:
+            flow = self._started_flow(rows, train_rows, held_out, width, rng)
+        if not self.early_stopping:
+            train_rows, held_out = rows, None
+
+        def on_epoch(epoch: Epoch) -> bool:
+            if self.verbose:
+                self._print(epoch)
+            task = context.subcontext(task_name="epoch")
+            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            return bool(task.call_on_fit_task_end(estimator=self, X=X, y=y))
+
+        if self.early_stopping and held_out is None:
+            outcome = Outcome()  # nothing to judge by: the start stands
+        else:
+            seed = int(rng.randint(2**31 - 1))
+            outcome = self._train(flow, train_rows, held_out, width, seed, on_epoch)
+        self._finish(flow, outcome, X, weight, width, frame)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        self._warn_of(outcome)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Go once over the rows of ``X``, from where the last call ended.
+
+        The first call chooses the start from its rows, so give it a piece that looks like the
+        rest. There is no early stopping: each call takes its steps.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        self : object
+        """
+        first = not hasattr(self, "flow_")
+        frame = FrameTemplate.of(X) if first else self._frame
+        X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
+        weight = check_weight(sample_weight, X)
+        rng = check_random_state(self.random_state)
+        rows = _positive_rows(X, weight)
+        if first:
+            width = self._width(rows)
+            parts = split_rows(rows, self.validation_fraction, rng)
+            flow = self._started_flow(rows, *parts, width, rng)
+        else:
+            width = self.noise_floor_
+            flow = copy.deepcopy(self.flow_).cpu()
+        n_passes = getattr(self, "_n_passes", 0)
+        seed = (int(rng.randint(2**31 - 1)) + n_passes) % 2**31
+        outcome = self._train(
+            flow, rows, None, width, seed, lambda epoch: False,
+            max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
+        )  # fmt: skip
+        self._finish(flow, outcome, X, weight, width, frame)
+        self._n_passes = n_passes + 1
+        self._optimizer_state = outcome.optimizer_state
+        return self
+
+    def _width(self, rows: Rows) -> np.ndarray:
+        """Noise floor per column; says once where it is not zero."""
+        floor = find_noise_floor(rows.x.numpy())
+        found = [f"{i} ({kind})" for i, kind in enumerate(floor.kinds) if kind != "continuous"]
+        if found:
+            warnings.warn(
+                f"columns {', '.join(found[:10])}{' and more' if len(found) > 10 else ''} repeat "
+                "their values, and a repeated value has no density. They are spread by uniform "
+                "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
+                "density. SurVAEFlow models such columns exactly.",
+                DataConversionWarning,
+                stacklevel=3,
+            )
+        return floor.width
+
+    def _started_flow(self, rows, train_rows, held_out, width, rng) -> Flow:
+        """Choose the start, then put the learned transforms, at identity, on top of it."""
+        n, d = distinct_rows(rows.x.numpy()).shape
+        bounds = check_bounds(self.bounds, rows.x.numpy())
+        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        widths = torch.as_tensor(width)
+
+        def spread_rows(part: Rows) -> Rows:
+            x = spread(part.x, widths, generator)
+            if bounds is not None:
+                x = x.clamp(*(torch.as_tensor(b) for b in bounds))
+            return Rows(x, part.weight)
+
+        if held_out is None:
+            start = plain_start(spread_rows(rows), self.start, self.base, bounds, rng)
+        elif self.start in ("standard",) and self.base in ("normal", "student_t"):
+            part = train_rows if self.early_stopping else rows
+            start = plain_start(spread_rows(part), self.start, self.base, bounds, rng)
+        else:
+            start = choose_start(
+                spread_rows(train_rows),
+                spread_rows(held_out),
+                start=self.start,
+                base=self.base,
+                max_components=self.max_mixture_components,
+                bounds=bounds,
+                rng=rng,
+            )
+            if not self.early_stopping:
+                start = refit_start(start, spread_rows(rows), bounds, rng)
+        self._recipe = {"start": asdict(start.recipe), "plan": self._plan(n, d)}
+        return self._assemble(start, generator)
+
+    def _assemble(self, start: Start, generator: torch.Generator | None) -> Flow:
+        learned = self._learned(self._recipe["plan"], start.recipe.n_features, generator)
+        return Flow([start.fixed, learned.double()], start.base)
+
+    def _train(
+        self, flow, rows, held_out, width, seed, on_epoch, *, max_iter=None, optimizer_state=None
+    ) -> Outcome:
+        n, d = rows.x.shape
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            # Twenty steps an epoch while the table is small, two hundred when it is large.
+            batch_size = int(np.clip(n / 20, 32, 512)) if n < 100_000 else min(n // 200, 4096)
+        noise = self.noise
+        if noise == "auto":
+            noise = 0.1 * n ** (-1 / (d + 4)) if n < SMALL_TABLE else 0.0
+        settings = Settings(
+            max_iter=max_iter or self.max_iter,
+            batch_size=batch_size,
+            learning_rate_init=self.learning_rate_init,
+            weight_decay=self.weight_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            max_time=self.max_time,
+        )
+        return train_flow(
+            flow, rows, held_out, width, settings,
+            device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
+            noise=noise, seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
+        )  # fmt: skip
+
+    def _finish(self, flow, outcome, X, weight, width, frame) -> None:
+        """Set the fitted attributes; the threshold comes from all rows given."""
+        self.flow_ = flow.eval().requires_grad_(False)
+        self._frame = frame
+        self.noise_floor_ = width
+        self.start_ = dict(self._recipe["start"])
+        self.n_components_ = self.n_features_in_
+        self.n_iter_ = len(outcome.history)
+        self.best_iter_ = outcome.best_epoch
+        self.history_ = {
+            field.name: [getattr(epoch, field.name) for epoch in outcome.history]
+            for field in fields(Epoch)
+        }
+        self.start_score_ = outcome.start_score
+        self.best_score_ = outcome.best_score
+        self.exact_ = flow.exact
+        if self.contamination is not None:
+            scores = self._score_rows(X)
+            ones = np.ones(len(X)) if weight is None else weight
+            self.offset_ = weighted_quantile(scores, ones, self.contamination)
+
+    def _warn_of(self, outcome: Outcome) -> None:
+        if outcome.n_rollbacks:
+            warnings.warn(
+                f"the loss was not finite in {outcome.n_rollbacks} epochs; training went back to "
+                "the last good weights with a smaller step. Lower learning_rate_init, or look "
+                "for extreme values in X.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        improving = len(outcome.history) - outcome.best_epoch < self.n_iter_no_change
+        if self.early_stopping and len(outcome.history) == self.max_iter and improving:
+            warnings.warn(
+                f"the held-out score was still rising after max_iter={self.max_iter} epochs; "
+                "raise max_iter for a better fit.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _print(self, epoch: Epoch) -> None:
+        if epoch.epoch % max(1, 10 // int(self.verbose)) == 0:
+            print(
+                f"[{type(self).__name__}] epoch {epoch.epoch}: loss {epoch.train_loss:.4f}, "
+                f"held-out score {epoch.validation_score:.4f}, {epoch.seconds:.1f} s"
+            )
+
+    # -- density ------------------------------------------------------------------------------
+
+    def _score_rows(self, X: np.ndarray) -> np.ndarray:
+        return self._by_chunks(self.flow_.log_prob, X)
+
+    def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
+        """Apply ``function`` to chunks of rows, in float64 on the flow's device."""
+        device = next(iter(self.flow_.state_dict().values())).device
+        with torch.inference_mode():
+            parts = [
+                function(torch.tensor(X[i : i + CHUNK_ROWS], device=device)).cpu().numpy()
+                for i in range(0, len(X), CHUNK_ROWS)
+            ]
+        return np.concatenate(parts)
+
+    def score_samples(self, X):
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats, for ``X`` in its own units: densities of different models compare. Exact if
+            ``exact_``, else a lower bound.
+        """
+        check_is_fitted(self)
+        return self._score_rows(check_rows(self, X, reset=False))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-density of the rows, in nats.
+
+        The mean, as in `sklearn.mixture.GaussianMixture`; `sklearn.neighbors.KernelDensity` gives
+        the total.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X)
+        return float(np.average(scores, weights=check_weight(sample_weight, scores[:, None])))
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows each time.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), or DataFrame
+            A DataFrame of the same columns and dtypes if the flow was fitted on one.
+        """
+        check_is_fitted(self)
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        device = next(iter(self.flow_.state_dict().values())).device
+        generator = torch.Generator(device).manual_seed(seed)
+        with torch.inference_mode():
+            parts = [
+                self.flow_.sample(min(CHUNK_ROWS, n_samples - i), generator=generator)
+                for i in range(0, n_samples, CHUNK_ROWS)
+            ]
+        values = torch.cat(parts).cpu().numpy()
+        return values if self._frame is None else self._frame.fill(values)
+
+    # -- transformer --------------------------------------------------------------------------
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def transform(self, X):
+        """Latent representation of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+        """
+        check_is_fitted(self)
+        return self._by_chunks(self.flow_.encode, check_rows(self, X, reset=False))
+
+    def inverse_transform(self, X):
+        """Rows in data space of latent rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components_)
+            Latent rows.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        Z = check_array(X, dtype=np.float64, ensure_all_finite=False)
+        check_finite(self, Z, "X")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {Z.shape[1]} columns, but the latent space of this "
+                f"{type(self).__name__} has {self.n_components_}."
+            )
+        return self._by_chunks(self.flow_.decode, Z)
+
+    # -- outlier detector ---------------------------------------------------------------------
+
+    @available_if(_detects_outliers)
+    def decision_function(self, X):
+        """Log-density above the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    @available_if(_detects_outliers)
+    def predict(self, X):
+        """+1 for rows at least as likely as the threshold, -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    @available_if(_detects_outliers)
+    def fit_predict(self, X, y=None, **fit_params):
+        """Fit, then flag the same rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.fit(X, y, **fit_params).predict(X)
+
+    # -- scikit-learn's bookkeeping -----------------------------------------------------------
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        detects = self.contamination is not None
+        tags.estimator_type = "outlier_detector" if detects else "density_estimator"
+        return tags
+
+    def __getstate__(self):
+        """Arrays and plain values: weights as numpy, no device, callbacks or optimizer."""
+        state = super().__getstate__().copy()
+        for volatile in ("_optimizer_state", "_skl_callbacks"):
+            state.pop(volatile, None)
+        flow = state.pop("flow_", None)
+        if flow is not None:
+            from skflow import __version__
+
+            state["_skflow_version"] = __version__
+            state["_weights"] = {k: v.cpu().numpy() for k, v in flow.state_dict().items()}
+        frame = state.get("_frame")
+        if frame is not None:
+            state["_frame"] = asdict(frame)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        weights = state.pop("_weights", None)
+        state.pop("_skflow_version", None)
+        if state.get("_frame") is not None:
+            state["_frame"] = FrameTemplate(**state["_frame"])
+        super().__setstate__(state)
+        if weights is None:
+            return
+        recipe = StartRecipe(**self._recipe["start"])
+        start = Start(recipe, recipe.fixed(), recipe.distribution(), float("nan"))
+        flow = self._assemble(start, torch.Generator())
+        flow.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+        self.flow_ = flow.eval().requires_grad_(False)
+
+
+def _positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
+    if weight is None:
+        return Rows(torch.tensor(X), None)
+    kept = weight > 0
+    return Rows(torch.tensor(X[kept]), torch.tensor(weight[kept]))

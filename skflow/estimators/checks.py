@@ -1,0 +1,71 @@
+"""What a flow asks of its input, with errors that say what to do."""
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from skflow._compat import _check_sample_weight
+
+
+def check_rows(estimator, X, *, reset: bool, min_rows: int = 1) -> np.ndarray:
+    """Validate ``X`` as scikit-learn does; refuse NaN and infinity by name."""
+    X = validate_data(
+        estimator,
+        X,
+        dtype=np.float64,
+        reset=reset,
+        ensure_all_finite=False,
+        ensure_min_samples=min_rows,
+    )
+    check_finite(estimator, X, "X")
+    return X
+
+
+def check_finite(estimator, X: np.ndarray, name: str) -> None:
+    """Raise for missing or infinite values."""
+    if np.isfinite(X).all():
+        return
+    who = type(estimator).__name__
+    if np.isnan(X).any():
+        raise ValueError(
+            f"Input {name} contains NaN: {who} takes complete numeric rows only. Use SurVAEFlow, "
+            "which models missing values, or impute first, as with sklearn.impute.KNNImputer."
+        )
+    raise ValueError(f"Input {name} contains infinity; remove or clip those rows before {who}.")
+
+
+def check_weight(sample_weight, X: np.ndarray) -> np.ndarray | None:
+    """Weights of shape (n,), None where all rows weigh the same."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.sum() > 0:
+        raise ValueError("sample_weight is zero for every row; at least one must be positive.")
+    return None if (weight == weight[0]).all() else weight
+
+
+def check_bounds(bounds, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lower and upper bound per column from pairs or from {column: pair}, None without any."""
+    if bounds is None:
+        return None
+    d = X.shape[1]
+    pairs = dict(bounds) if isinstance(bounds, dict) else dict(enumerate(bounds))
+    if not isinstance(bounds, dict) and len(pairs) != d:
+        raise ValueError(f"bounds has {len(pairs)} pairs for {d} columns; give one for each.")
+    lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
+    for column, pair in pairs.items():
+        if not (isinstance(column, int | np.integer) and 0 <= column < d):
+            raise ValueError(f"bounds names column {column!r}; give a position from 0 to {d - 1}.")
+        if pair is None:
+            continue
+        low, high = pair
+        lower[column] = -np.inf if low is None else low
+        upper[column] = np.inf if high is None else high
+        if not lower[column] < upper[column]:
+            raise ValueError(f"bounds of column {column}: {low} is not below {high}.")
+    outside = ((X < lower) | (X > upper)).any(0)
+    if outside.any():
+        raise ValueError(
+            f"columns {np.flatnonzero(outside).tolist()} hold values outside their bounds; "
+            "widen the bounds or drop those rows."
+        )
+    return lower, upper

@@ -1,0 +1,1 @@
+"""Inner loops: a readable reference beside a fast twin."""

@@ -1,0 +1,1 @@
+"""Networks that give other layers their parameters."""

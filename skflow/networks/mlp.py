@@ -1,0 +1,40 @@
+"""A multilayer perceptron that gives the parameters of d one-dimensional maps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skflow.networks.linear import seeded_linear
+
+
+class MLP(nn.Module):
+    """Perceptron from (n, n_inputs) to parameters of shape (n_parameters, n_outputs, n).
+
+    The output is laid out for the kernels (bins lead, rows last) by the last matrix product
+    itself, at no cost. The last layer is zero at first, so that whatever it parametrises starts
+    as the identity. ``n_inputs`` may be 0: then the output is a constant.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_parameters: int,
+        n_outputs: int,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        *,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        sizes = [n_inputs, *hidden_layer_sizes]
+        self.hidden = nn.ModuleList(
+            seeded_linear(a, b, generator) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self.last = seeded_linear(sizes[-1], n_parameters * n_outputs, zero=True)
+        self.shape = (n_parameters, n_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.hidden:
+            x = torch.relu(layer(x))
+        out = torch.addmm(self.last.bias[:, None], self.last.weight, x.T)
+        return out.view(*self.shape, x.shape[0])

@@ -1,0 +1,214 @@
+"""The training loop: one for all flows.
+
+It reads top to bottom. Nothing in a step waits for the device: the loss is summed where it is
+computed and read once an epoch. The untrained flow counts as epoch 0, so training can only
+replace it by something better on the held-out rows.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+CLIP = 5.0  # gradient norm: spline couplings meet rare steep batches
+AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
+WARMUP_STEPS = 100  # a sharp start loses at once to a full-sized first step
+BASE_RATE = 0.1  # step of the base against that of the rest: a fitted base moves slowly
+DECAY = 0.3  # of the step, when validation stalls
+MAX_DECAYS = 2  # then a further stall ends the training
+ROLLBACK_DECAY = 0.3
+MAX_ROLLBACKS = 10
+EVALUATION_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names are those of `skflow.NormalizingFlow`."""
+
+    max_iter: int
+    batch_size: int
+    learning_rate_init: float
+    weight_decay: float
+    n_iter_no_change: int
+    tol: float
+    max_time: float | None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch leaves in the history; loss and score in nats per row."""
+
+    epoch: int
+    train_loss: float
+    validation_score: float
+    learning_rate: float
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """The history of a training, and how it ended."""
+
+    history: list[Epoch] = field(default_factory=list)
+    start_score: float = math.nan
+    best_score: float = math.nan
+    best_epoch: int = 0
+    stopped_early: bool = False
+    n_rollbacks: int = 0
+    optimizer_state: dict | None = None
+
+
+@torch.no_grad()
+def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
+    """Weighted mean log-density of the rows ``x``, in chunks."""
+    scores = torch.cat([flow(chunk) for chunk in x.split(EVALUATION_ROWS)]).double()
+    if weight is None:
+        return float(scores.mean())
+    return float((scores * weight).sum() / weight.sum())
+
+
+def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
+    """AdamW. Matrices of networks decay; the base takes smaller steps."""
+    base = list(flow.base.parameters())
+    matrices = [m.weight for m in flow.transform.modules() if isinstance(m, nn.Linear)]
+    known = {id(p) for p in [*base, *matrices]}
+    rest = [p for p in flow.parameters() if id(p) not in known]
+    rate = settings.learning_rate_init
+    groups = [
+        {"params": matrices, "weight_decay": settings.weight_decay, "peak": rate},
+        {"params": rest, "weight_decay": 0.0, "peak": rate},
+        {"params": base, "weight_decay": 0.0, "peak": rate * BASE_RATE},
+    ]
+    for group in groups:
+        group["steps"] = 0
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
+
+
+def make_average(flow: nn.Module) -> AveragedModel:
+    return AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
+
+
+def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set every group's step to its peak times ``factor``, less during warm-up."""
+    for group in optimizer.param_groups:
+        group["steps"] += 1
+        group["lr"] = group["peak"] * factor * min(1.0, group["steps"] / WARMUP_STEPS)
+
+
+def train(
+    flow: nn.Module,
+    draw_epoch: Callable[[int], Tensor],
+    weight: Tensor | None,
+    validation: Tensor | None,
+    validation_weight: Tensor | None,
+    settings: Settings,
+    generator: torch.Generator,
+    on_epoch: Callable[[Epoch], bool],
+    optimizer_state: dict | None = None,
+) -> Outcome:
+    """Fit ``flow`` in place.
+
+    Parameters
+    ----------
+    flow : Flow
+        Its forward gives log-densities.
+    draw_epoch : callable
+        From the number of the epoch to its rows (n, d): the same data, perhaps with fresh noise.
+    weight : Tensor of shape (n,) or None
+    validation, validation_weight : Tensor or None
+        Held-out rows. With None the last weights stand, else the best ones on these rows.
+    settings : Settings
+    generator : torch.Generator
+        On the device of the data; draws the batches.
+    on_epoch : callable
+        Called with each `Epoch`; returning True stops the training.
+    optimizer_state : dict, optional
+        Of an earlier call, to go on from.
+
+    Returns
+    -------
+    Outcome
+    """
+    started = time.monotonic()
+    outcome = Outcome()
+    if not any(True for _ in flow.parameters()):
+        return outcome
+    optimizer = make_optimizer(flow, settings)
+    if optimizer_state is not None:
+        optimizer.load_state_dict(optimizer_state)
+    average = make_average(flow)
+    good = best = snapshot(flow)
+    if validation is not None:
+        outcome.start_score = outcome.best_score = mean_log_prob(
+            flow, validation, validation_weight
+        )
+    factor, n_decays, stalled = 1.0, 0, 0
+    out_of_time = False
+    for epoch in range(1, settings.max_iter + 1):
+        x = draw_epoch(epoch)
+        n_batches = max(1, round(len(x) / settings.batch_size))
+        # One batch is the whole table: drawing its order would only change the rounding.
+        order = (
+            torch.randperm(len(x), generator=generator, device=x.device)
+            if n_batches > 1
+            else torch.arange(len(x), device=x.device)
+        )
+        total = torch.zeros((), dtype=torch.float64, device=x.device)
+        for batch in order.tensor_split(n_batches):
+            set_rate(optimizer, factor)
+            score = flow(x[batch])
+            if weight is None:
+                loss = -score.mean()
+            else:
+                w = weight[batch]
+                loss = -(score * w).sum() / w.sum()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(flow.parameters(), CLIP)
+            optimizer.step()
+            average.update_parameters(flow)
+            total += loss.detach() / n_batches
+            if settings.max_time is not None and time.monotonic() - started > settings.max_time:
+                out_of_time = True
+                break
+        candidate = flow if validation is None else average.module
+        train_loss = float(total)
+        score_now = (
+            -train_loss
+            if validation is None
+            else mean_log_prob(candidate, validation, validation_weight)
+        )
+        rate = optimizer.param_groups[0]["lr"]
+        record = Epoch(epoch, train_loss, score_now, rate, time.monotonic() - started)
+        outcome.history.append(record)
+        if math.isfinite(train_loss) and math.isfinite(score_now):
+            good = snapshot(flow)
+            stalled += 1
+            if validation is not None and score_now > outcome.best_score + settings.tol:
+                outcome.best_score, outcome.best_epoch, stalled = score_now, epoch, 0
+                best = snapshot(candidate)
+        else:
+            flow.load_state_dict(good)
+            optimizer, average = make_optimizer(flow, settings), make_average(flow)
+            factor *= ROLLBACK_DECAY
+            outcome.n_rollbacks += 1
+        if on_epoch(record) or out_of_time or outcome.n_rollbacks == MAX_ROLLBACKS:
+            break
+        if validation is not None and stalled >= settings.n_iter_no_change:
+            if n_decays == MAX_DECAYS:
+                outcome.stopped_early = True
+                break
+            factor, n_decays, stalled = factor * DECAY, n_decays + 1, 0
+            flow.load_state_dict(best)
+    if validation is not None:
+        flow.load_state_dict(best)
+    outcome.optimizer_state = optimizer.state_dict()
+    return outcome

@@ -1,0 +1,87 @@
+"""What a transform is: a map from data x to latent z that knows its likelihood contribution."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class Transform(nn.Module, ABC):
+    r"""A map from the data side x to the latent side z.
+
+    .. math:: \log p(x) = \mathrm{E}_{q(z|x)}[\log p(z) + V(x, z) + E(x, z)]
+
+    Subclasses are final. They give `forward` and `inverse`; bijections and inference
+    surjections are exact (E = 0).
+
+    Attributes
+    ----------
+    exact : bool
+        Whether the contribution is the likelihood itself (True) or a bound on it.
+
+    References
+    ----------
+    Nielsen, Jaini, Hoogeboom, Winther, Welling (2020), "SurVAE Flows", arXiv:2007.02731.
+    """
+
+    exact: bool = True
+
+    @abstractmethod
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map ``x`` of shape (n, d) to z; also the contribution V of shape (n,), in nats."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """The generative direction, from z to x."""
+
+    @torch.no_grad()
+    def initialize(
+        self, x: Tensor, weight: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        """Set data-dependent parameters from rows ``x`` and their weights; return z."""
+        return self.forward(x, context)[0]
+
+
+class DimensionwiseTransform(Transform):
+    """A transform whose contribution is a sum over dimensions."""
+
+    @abstractmethod
+    def forward_per_dimension(
+        self, x: Tensor, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, the contribution kept apart by dimension: shape (n, d)."""
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        z, contributions = self.forward_per_dimension(x, context)
+        return z, contributions.sum(1)
+
+
+class Compose(Transform):
+    """Several transforms, the first one nearest to the data."""
+
+    def __init__(self, transforms: Iterable[Transform]):
+        super().__init__()
+        self.steps = nn.ModuleList(transforms)
+
+    @property
+    def exact(self) -> bool:  # type: ignore[override]
+        return all(step.exact for step in self.steps)
+
+    def forward(self, x, context=None):
+        total = x.new_zeros(x.shape[0])
+        for step in self.steps:
+            x, contribution = step(x, context)
+            total = total + contribution
+        return x, total
+
+    def inverse(self, z, context=None):
+        for step in reversed(self.steps):
+            z = step.inverse(z, context)
+        return z
+
+    @torch.no_grad()
+    def initialize(self, x, weight=None, context=None):
+        for step in self.steps:
+            x = step.initialize(x, weight, context)
+        return x

@@ -1,0 +1,82 @@
+"""Coupling: the second part of the columns moves, given the first."""
+
+from collections.abc import Sequence
+
+import torch
+
+from skflow.networks.mlp import MLP
+from skflow.transforms.base import DimensionwiseTransform
+from skflow.transforms.families import Family
+
+CONDITIONER_REACH = 10.0  # a conditioner sees its inputs clamped here, in latent units
+
+
+class Coupling(DimensionwiseTransform):
+    """Columns ``n_kept:`` go through a family whose parameters a network reads off the others.
+
+    A true coupling: the network has the kept columns as inputs and nothing else, so both
+    directions cost one pass. The network sees its inputs clamped to +-10, so that a far outlier
+    meets a map like that of the border and not a wild extrapolation. With one column nothing is
+    kept, and the layer is an unconditional elementwise map.
+
+    Parameters
+    ----------
+    n_features : int
+    family : Family
+        Identity at zero parameters.
+    n_kept : int, default=n_features // 2
+    hidden_layer_sizes : sequence of int
+    n_context : int
+        Width of the context, 0 for none.
+    generator : torch.Generator, optional
+        Source of the initial weights.
+
+    References
+    ----------
+    Dinh, Sohl-Dickstein, Bengio (2017), "Density estimation using Real NVP", arXiv:1605.08803.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        family: Family,
+        *,
+        n_kept: int | None = None,
+        hidden_layer_sizes: Sequence[int] = (128, 128),
+        n_context: int = 0,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        self.family = family
+        self.n_kept = n_features // 2 if n_kept is None else n_kept
+        self.network = MLP(
+            self.n_kept + n_context,
+            family.n_parameters,
+            n_features - self.n_kept,
+            hidden_layer_sizes,
+            generator=generator,
+        )
+
+    def _parameters_given(self, kept, context):
+        seen = kept.clamp(-CONDITIONER_REACH, CONDITIONER_REACH)
+        return self.network(seen if context is None else torch.cat([seen, context], 1))
+
+    def _move(self, x, context):
+        kept = x[:, : self.n_kept]
+        moving = x[:, self.n_kept :].T.contiguous()
+        moved, log_derivative = self.family.forward(moving, self._parameters_given(kept, context))
+        return torch.cat([kept, moved.T], 1), log_derivative
+
+    def forward(self, x, context=None):
+        z, log_derivative = self._move(x, context)
+        return z, log_derivative.sum(0)
+
+    def forward_per_dimension(self, x, context=None):
+        z, log_derivative = self._move(x, context)
+        return z, torch.cat([torch.zeros_like(x[:, : self.n_kept]), log_derivative.T], 1)
+
+    def inverse(self, z, context=None):
+        kept = z[:, : self.n_kept]
+        moved = z[:, self.n_kept :].T.contiguous()
+        moving = self.family.inverse(moved, self._parameters_given(kept, context))
+        return torch.cat([kept, moving.T], 1)

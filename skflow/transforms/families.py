@@ -1,0 +1,109 @@
+"""Families of monotone maps of one variable, for couplings, autoregressive and elementwise maps.
+
+A family is only mathematics: it takes parameters that somebody else computed. Layout: ``x`` is
+``(d, n)``, parameters are ``(n_parameters, d, n)`` (or broadcast to it). At zero parameters every
+family is the identity, so a network whose last layer is zero starts as the identity.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from skflow.kernels.fused_spline import fused_spline_forward
+from skflow.kernels.rational_quadratic import spline_inverse
+
+MAX_LOG_SCALE = 5.0  # e^5: no single layer needs more, and exp of it never overflows
+
+
+class Family(Protocol):
+    """A monotone map of one variable, identity at zero parameters."""
+
+    @property
+    def n_parameters(self) -> int:
+        """Parameters per dimension."""
+
+    def forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z and log dz/dx, both of the shape of ``x``."""
+
+    def inverse(self, z: Tensor, parameters: Tensor) -> Tensor:
+        """Return x."""
+
+
+@dataclass(frozen=True)
+class Additive:
+    """``z = x + b``: volume preserving (NICE, arXiv:1410.8516)."""
+
+    n_parameters: int = 1
+
+    def forward(self, x, parameters):
+        return x + parameters[0], torch.zeros_like(x)
+
+    def inverse(self, z, parameters):
+        return z - parameters[0]
+
+
+def _log_scale(raw: Tensor) -> Tensor:
+    return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """``z = x exp(a) + b`` with bounded ``a`` (RealNVP, arXiv:1605.08803; MAF, arXiv:1705.07057)."""
+
+    n_parameters: int = 2
+
+    def forward(self, x, parameters):
+        log_scale = _log_scale(parameters[0])
+        return x * log_scale.exp() + parameters[1], log_scale.expand_as(x)
+
+    def inverse(self, z, parameters):
+        return (z - parameters[1]) * torch.exp(-_log_scale(parameters[0]))
+
+
+@dataclass(frozen=True)
+class RationalQuadratic:
+    """Monotone rational-quadratic spline on ``[-bound, bound]``, identity outside.
+
+    References
+    ----------
+    Durkan, Bekasov, Murray, Papamakarios (2019), "Neural Spline Flows", arXiv:1906.04032.
+    """
+
+    n_bins: int = 8
+    bound: float = 5.0
+
+    @property
+    def n_parameters(self) -> int:
+        return 3 * self.n_bins - 1
+
+    def _split(self, parameters):
+        return parameters.split([self.n_bins, self.n_bins, self.n_bins - 1])
+
+    def forward(self, x, parameters):
+        return fused_spline_forward(x, *self._split(parameters), self.bound)
+
+    def inverse(self, z, parameters):
+        return spline_inverse(z, *self._split(parameters), self.bound)
+
+
+@dataclass(frozen=True)
+class AffineRationalQuadratic:
+    """An affine map, then a spline: location and scale need not be bent out of the bins."""
+
+    n_bins: int = 8
+    bound: float = 5.0
+
+    @property
+    def n_parameters(self) -> int:
+        return 3 * self.n_bins + 1
+
+    def forward(self, x, parameters):
+        u, log_scale = Affine().forward(x, parameters[:2])
+        z, log_derivative = RationalQuadratic(self.n_bins, self.bound).forward(u, parameters[2:])
+        return z, log_scale + log_derivative
+
+    def inverse(self, z, parameters):
+        u = RationalQuadratic(self.n_bins, self.bound).inverse(z, parameters[2:])
+        return Affine().inverse(u, parameters[:2])
