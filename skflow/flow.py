@@ -42,6 +42,7 @@ class Flow(nn.Module):
 
     @property
     def exact(self) -> bool:
+        """Whether `log_prob` is the log-density itself."""
         return self.transform.exact
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

@@ -2,7 +2,7 @@
 
 A value that occurs many times has no density; a flow fitted to it grows a spike without limit. So
 a column that sits on a lattice (rounded, integer) is spread over one step of it, one with atoms
-over a small share of its spread.
+over its own resolution.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
-ATOM_WIDTH = 1e-2  # width given to an atom, in spreads of its column
+MIN_ATOM_WIDTH = 1e-4  # of an atom, in spreads of its column
 ROUNDING = 1e-4  # tolerated deviation of a gap from a multiple of the step
 
 
@@ -44,7 +44,8 @@ def _column(values: np.ndarray) -> tuple[float, str]:
         return float(step), "lattice"
     quartiles = np.quantile(unique, [0.25, 0.75])
     spread = min(values.std(), (quartiles[1] - quartiles[0]) / 1.35)
-    return float(ATOM_WIDTH * spread), "atoms"
+    # An atom gets the column's own resolution: the typical gap between its distinct values.
+    return float(max(np.median(gaps), MIN_ATOM_WIDTH * spread)), "atoms"
 
 
 def find_noise_floor(X: np.ndarray) -> NoiseFloor:

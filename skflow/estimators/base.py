@@ -35,7 +35,14 @@ from skflow.data.noise_floor import distinct_rows, find_noise_floor
 from skflow.estimators.checks import check_bounds, check_finite, check_rows, check_weight
 from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
-from skflow.estimators.starts import Rows, Start, StartRecipe, choose_start, plain_start, refit_start
+from skflow.estimators.starts import (
+    Rows,
+    Start,
+    StartRecipe,
+    choose_start,
+    plain_start,
+    refit_start,
+)
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
@@ -266,8 +273,8 @@ class BaseFlow(
         n, d = rows.x.shape
         batch_size = self.batch_size
         if batch_size == "auto":
-            # Twenty steps an epoch while the table is small, two hundred when it is large.
-            batch_size = int(np.clip(n / 20, 32, 512)) if n < 100_000 else min(n // 200, 4096)
+            # Twenty steps an epoch for most tables, two hundred for large ones.
+            batch_size = int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
         noise = self.noise
         if noise == "auto":
             noise = 0.1 * n ** (-1 / (d + 4)) if n < SMALL_TABLE else 0.0

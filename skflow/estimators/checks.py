@@ -62,7 +62,7 @@ def check_bounds(bounds, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         upper[column] = np.inf if high is None else high
         if not lower[column] < upper[column]:
             raise ValueError(f"bounds of column {column}: {low} is not below {high}.")
-    outside = ((X < lower) | (X > upper)).any(0)
+    outside = ((lower > X) | (upper < X)).any(0)
     if outside.any():
         raise ValueError(
             f"columns {np.flatnonzero(outside).tolist()} hold values outside their bounds; "

@@ -15,9 +15,7 @@ from skflow.training.loop import Epoch, Outcome, Settings, train
 MIN_HELD_OUT = 5  # fewer held-out rows cannot tell a better density from a worse one
 
 
-def split_rows(
-    rows: Rows, fraction: float, rng: np.random.RandomState
-) -> tuple[Rows, Rows | None]:
+def split_rows(rows: Rows, fraction: float, rng: np.random.RandomState) -> tuple[Rows, Rows | None]:
     """Hold out a random share of the rows; none where that would leave too few to judge by."""
     n = len(rows.x)
     n_held_out = max(round(fraction * n), MIN_HELD_OUT)
@@ -74,7 +72,7 @@ def train_flow(
     """
     flow.to(device)
     fixed, learned = flow.transform.steps
-    trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base)).to(dtype)
+    trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base)).to(dtype).requires_grad_(True)
     generator = torch.Generator(device).manual_seed(seed)
     widths = torch.as_tensor(width, device=device)
 

@@ -55,7 +55,7 @@ class NormalizingFlow(BaseFlow):
     max_iter : int, default=200
         Most passes over the rows.
     batch_size : int or "auto", default="auto"
-        Rows per step: a twentieth of the table between 32 and 512, more from 100,000 rows on.
+        Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
     learning_rate_init : float, default=1e-3
         AdamW's step after the warm-up; the base moves at a tenth of it.
     weight_decay : float, default=1e-4

@@ -25,6 +25,7 @@ SCREENING_ROWS = 4_000
 SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 FINAL_ITERATIONS = 60
+ROWS_PER_MEAN = 4  # for every number in a component's mean: fewer, and a component is a spike
 SMALL_TABLE = 3_000  # below it, regularised mixtures are tried too: they cost little and help
 REGULARISATION = 1e-4
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)  # in units of the standardised or whitened columns
@@ -67,7 +68,7 @@ class StartRecipe:
 
 @dataclass
 class Start:
-    """A fitted start. ``score`` is its mean held-out log-density, nan where nothing was held out."""
+    """A fitted start; ``score`` is its mean held-out log-density, nan if nothing was held out."""
 
     recipe: StartRecipe
     fixed: Compose
@@ -116,10 +117,11 @@ def _by_weight(z: np.ndarray, weight: Tensor | None, rng: np.random.RandomState)
 class _Search:
     """The candidates' common data: training rows, held-out rows, bounds, randomness."""
 
-    def __init__(self, train: Rows, held_out: Rows, bounds, rng):
+    def __init__(self, train: Rows, held_out: Rows, bounds, rng, max_components=1):
         self.train, self.held_out, self.bounds, self.rng = train, held_out, bounds, rng
         self.seed = int(rng.randint(2**31 - 1))
-        self.max_components = max(1, train.x.shape[0] // (4 * (train.x.shape[1] + 1)))
+        n, d = train.x.shape
+        self.max_components = min(max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
 
     def space(self, recipe: StartRecipe) -> "_Space":
         return _Space(self, recipe)
@@ -145,7 +147,9 @@ class _Space:
         recipe = replace(self.recipe, base=name)
         return self.start(recipe.distribution(), recipe)
 
-    def mixture(self, n_components, regularisation=REGULARISATION, *, screening=False) -> Start | None:
+    def mixture(
+        self, n_components, regularisation=REGULARISATION, *, screening=False
+    ) -> Start | None:
         z = self.drawn[:SCREENING_ROWS] if screening else self.drawn
         iterations = SCREENING_ITERATIONS if screening else FINAL_ITERATIONS
         if n_components >= len(z):
@@ -161,7 +165,7 @@ class _Space:
     def climb(self, first, last, regularisation, *, screening=False) -> Start | None:
         """Double the components until the held-out likelihood falls twice."""
         best, falls, k = None, 0, first
-        while k <= min(last, self.search.max_components) or k == 1:
+        while k <= last:
             candidate = self.mixture(k, regularisation, screening=screening)
             if candidate is not None and (best is None or candidate.score > best.score):
                 best, falls = candidate, 0
@@ -224,7 +228,7 @@ def choose_start(
     rng : RandomState
     """
     n, d = train.x.shape
-    search = _Search(train, held_out, bounds, rng)
+    search = _Search(train, held_out, bounds, rng, max_components)
     spaces = _spaces(search, start, d)
     if base in ("normal", "student_t"):
         return _best(space.simple(base) for space in spaces)
@@ -233,22 +237,28 @@ def choose_start(
         return _best(simple)
 
     # Screening: few components on few rows tell the spaces apart.
-    regularisations = (REGULARISATION, STRONG_REGULARISATION[1]) if n < SMALL_TABLE else (REGULARISATION,)
-    screened = [
-        (space, _best([space.climb(1, SCREENING_COMPONENTS, r, screening=True) for r in regularisations]
-                      + ([plain] if base == "auto" else [])))
-        for space, plain in zip(spaces, simple, strict=True)
-    ]  # fmt: skip
+    small = n < SMALL_TABLE
+    limit = min(SCREENING_COMPONENTS, search.max_components)
+    fewest = 1 if small else limit
+    screened = []
+    for space, normal in zip(spaces, simple, strict=True):
+        candidates = [normal] if base == "auto" else []
+        for regularisation in (REGULARISATION, STRONG_REGULARISATION[1])[: 1 + small]:
+            candidates.append(space.climb(fewest, limit, regularisation, screening=True))
+        screened.append((space, _best(candidates)))
     screened.sort(key=lambda pair: pair[1].score, reverse=True)
+
     finalists = [best for _, best in screened]
     for space, best in screened[:2]:
-        first = max(1, best.recipe.n_mixture_components // 2)
+        reached = best.recipe.n_mixture_components
+        # Only what screening has not seen: more rows below its limit, more components at it.
+        first = 2 * reached if reached == limit and not small else max(1, reached)
         tried = {best.regularisation}
-        finalists.append(space.climb(first, max_components, best.regularisation))
-        if n < SMALL_TABLE:
+        finalists.append(space.climb(first, search.max_components, best.regularisation))
+        if small:
             for regularisation in STRONG_REGULARISATION:
                 if regularisation not in tried:
-                    finalists.append(space.climb(first, max_components, regularisation))
+                    finalists.append(space.climb(first, search.max_components, regularisation))
     if base == "mixture":
         finalists = [s for s in finalists if s is not None and s.recipe.base == "mixture"]
     return _best(finalists)
@@ -275,4 +285,6 @@ def plain_start(rows: Rows, start: str, base: str, bounds, rng) -> Start:
         recipe = replace(recipe, marginal_knots=max(4, min(KNOTS[0], len(rows.x) // ROWS_PER_KNOT)))
     if base == "mixture":
         recipe = replace(recipe, n_mixture_components=1)
-    return refit_start(Start(recipe, recipe.fixed(bounds), recipe.distribution(), float("nan")), rows, bounds, rng)
+    return refit_start(
+        Start(recipe, recipe.fixed(bounds), recipe.distribution(), float("nan")), rows, bounds, rng
+    )

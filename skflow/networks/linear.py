@@ -6,13 +6,25 @@ import torch
 from torch import nn
 
 
-def seeded_linear(
-    n_in: int, n_out: int, generator: torch.Generator | None = None, *, zero: bool = False
-) -> nn.Linear:
+class SeededLinear(nn.Linear):
     """`torch.nn.Linear` with torch's default distribution, or all zero."""
-    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
-    bound = 0.0 if zero else 1 / math.sqrt(max(n_in, 1))
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        layer.bias.uniform_(-bound, bound, generator=generator)
-    return layer
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        generator: torch.Generator | None = None,
+        *,
+        zero: bool = False,
+    ):
+        super().__init__(n_in, n_out)
+        with torch.no_grad():
+            for values in (self.weight, self.bias):
+                if zero:
+                    values.zero_()
+                else:
+                    bound = 1 / math.sqrt(max(n_in, 1))
+                    values.uniform_(-bound, bound, generator=generator)
+
+    def reset_parameters(self) -> None:
+        """Draw nothing here: torch calls this from its constructor, on the global generator."""

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from skflow.networks.linear import seeded_linear
+from skflow.networks.linear import SeededLinear
 
 
 class MaskedMLP(nn.Module):
@@ -49,12 +49,12 @@ class MaskedMLP(nn.Module):
         self.register_buffer("mask_hidden", (hidden[:, None] >= hidden).float(), persistent=False)
         mask_out = (inputs[:, None] > hidden).float().repeat(n_parameters, 1)
         self.register_buffer("mask_out", mask_out, persistent=False)
-        self.first = seeded_linear(n_features, width, generator)
-        self.context = seeded_linear(n_context, width, generator) if n_context else None
+        self.first = SeededLinear(n_features, width, generator)
+        self.context = SeededLinear(n_context, width, generator) if n_context else None
         self.blocks = nn.ModuleList(
-            seeded_linear(width, width, generator) for _ in hidden_layer_sizes[1:]
+            SeededLinear(width, width, generator) for _ in hidden_layer_sizes[1:]
         )
-        self.last = seeded_linear(width, n_parameters * n_features, zero=True)
+        self.last = SeededLinear(width, n_parameters * n_features, zero=True)
         self.shape = (n_parameters, n_features)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:

@@ -1,11 +1,12 @@
 """A multilayer perceptron that gives the parameters of d one-dimensional maps."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from skflow.networks.linear import seeded_linear
+from skflow.networks.linear import SeededLinear
 
 
 class MLP(nn.Module):
@@ -27,10 +28,8 @@ class MLP(nn.Module):
     ):
         super().__init__()
         sizes = [n_inputs, *hidden_layer_sizes]
-        self.hidden = nn.ModuleList(
-            seeded_linear(a, b, generator) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-        )
-        self.last = seeded_linear(sizes[-1], n_parameters * n_outputs, zero=True)
+        self.hidden = nn.ModuleList(SeededLinear(a, b, generator) for a, b in pairwise(sizes))
+        self.last = SeededLinear(sizes[-1], n_parameters * n_outputs, zero=True)
         self.shape = (n_parameters, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:

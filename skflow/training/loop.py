@@ -89,10 +89,12 @@ def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
 
 
 def make_average(flow: nn.Module) -> AveragedModel:
+    """Start a running average of the weights."""
     return AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
+    """Copy the present weights."""
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
@@ -139,7 +141,8 @@ def train(
     """
     started = time.monotonic()
     outcome = Outcome()
-    if not any(True for _ in flow.parameters()):
+    parameters = list(flow.parameters())
+    if not parameters:
         return outcome
     optimizer = make_optimizer(flow, settings)
     if optimizer_state is not None:
@@ -172,7 +175,7 @@ def train(
                 loss = -(score * w).sum() / w.sum()
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(flow.parameters(), CLIP)
+            nn.utils.clip_grad_norm_(parameters, CLIP)
             optimizer.step()
             average.update_parameters(flow)
             total += loss.detach() / n_batches

@@ -8,7 +8,6 @@ from skflow.transforms.elementwise import ActNorm, Elementwise, LeakyReLU
 from skflow.transforms.families import (
     Additive,
     Affine,
-    AffineRationalQuadratic,
     Family,
     RationalQuadratic,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "ActNorm",
     "Additive",
     "Affine",
-    "AffineRationalQuadratic",
     "Autoregressive",
     "Bound",
     "Compose",

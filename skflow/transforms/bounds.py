@@ -45,9 +45,9 @@ class Bound(DimensionwiseTransform):
     def initialize(self, x, weight=None, context=None):
         finite_lower = torch.where(self.lower.isfinite(), self.lower, 0.0)
         finite_upper = torch.where(self.upper.isfinite(), self.upper, 0.0)
-        distance = torch.where(
-            self.lower.isfinite(), x - finite_lower, finite_upper - x
-        ).median(0).values
+        distance = (
+            torch.where(self.lower.isfinite(), x - finite_lower, finite_upper - x).median(0).values
+        )
         self.scale.copy_(torch.where(distance > 0, distance, 1.0))
         return self.forward(x)[0]
 

@@ -33,7 +33,9 @@ class LeakyReLU(DimensionwiseTransform):
     def __init__(self, negative_slope: float = 0.1):
         super().__init__()
         if not negative_slope > 0:
-            raise ValueError(f"negative_slope must be positive to be invertible, got {negative_slope}")
+            raise ValueError(
+                f"negative_slope must be positive to be invertible, got {negative_slope}"
+            )
         self.negative_slope = negative_slope
 
     def forward_per_dimension(self, x, context=None):

@@ -50,7 +50,7 @@ def _log_scale(raw: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Affine:
-    """``z = x exp(a) + b`` with bounded ``a`` (RealNVP, arXiv:1605.08803; MAF, arXiv:1705.07057)."""
+    """``z = x exp(a) + b``, ``a`` bounded (RealNVP, arXiv:1605.08803; MAF, arXiv:1705.07057)."""
 
     n_parameters: int = 2
 
@@ -86,24 +86,3 @@ class RationalQuadratic:
 
     def inverse(self, z, parameters):
         return spline_inverse(z, *self._split(parameters), self.bound)
-
-
-@dataclass(frozen=True)
-class AffineRationalQuadratic:
-    """An affine map, then a spline: location and scale need not be bent out of the bins."""
-
-    n_bins: int = 8
-    bound: float = 5.0
-
-    @property
-    def n_parameters(self) -> int:
-        return 3 * self.n_bins + 1
-
-    def forward(self, x, parameters):
-        u, log_scale = Affine().forward(x, parameters[:2])
-        z, log_derivative = RationalQuadratic(self.n_bins, self.bound).forward(u, parameters[2:])
-        return z, log_scale + log_derivative
-
-    def inverse(self, z, parameters):
-        u = RationalQuadratic(self.n_bins, self.bound).inverse(z, parameters[2:])
-        return Affine().inverse(u, parameters[:2])

@@ -70,7 +70,9 @@ class MarginalSpline(DimensionwiseTransform):
         # A steep last bin says nothing about what lies beyond the data: the tails take the
         # average slope of the outer twentieth where that is flatter.
         reach = max(1, n_knots // 20)
-        outer = (knots_z[:, reach:] - knots_z[:, :-reach]) / (knots_x[:, reach:] - knots_x[:, :-reach])
+        outer = (knots_z[:, reach:] - knots_z[:, :-reach]) / (
+            knots_x[:, reach:] - knots_x[:, :-reach]
+        )
         first = torch.minimum(secant[:, :1], outer[:, :1])
         last = torch.minimum(secant[:, -1:], outer[:, -1:])
         self.slopes.copy_(torch.cat([first, inner, last], 1))

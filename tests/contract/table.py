@@ -1,0 +1,123 @@
+"""The one table of transforms and distributions: a new layer adds one line here."""
+
+import torch
+
+from skflow.distributions import (
+    ConditionalDiagonalGaussian,
+    ConditionalGaussian,
+    GaussianMixture,
+    StandardNormal,
+    StudentT,
+)
+from skflow.transforms import (
+    ActNorm,
+    Additive,
+    Affine,
+    Autoregressive,
+    Bound,
+    Compose,
+    Coupling,
+    Elementwise,
+    LeakyReLU,
+    LULinear,
+    MarginalSpline,
+    Permutation,
+    RationalQuadratic,
+    Standardize,
+    Whiten,
+)
+
+SPLINE = RationalQuadratic(n_bins=5, bound=3.0)
+SMALL = {"hidden_layer_sizes": (16, 16)}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# Name -> constructor from (number of features, width of the context).
+TRANSFORMS = {
+    "standardize": lambda d, c: Standardize(d),
+    "whiten": lambda d, c: Whiten(d, 1e-3),
+    "marginal": lambda d, c: MarginalSpline(d, 12),
+    "bound_softplus": lambda d, c: Bound(torch.zeros(d), torch.full((d,), torch.inf)),
+    "bound_log": lambda d, c: Bound(torch.zeros(d), torch.full((d,), torch.inf), "log"),
+    "bound_upper": lambda d, c: Bound(torch.full((d,), -torch.inf), torch.full((d,), 4.0)),
+    "bound_logit": lambda d, c: Bound(torch.full((d,), -4.0), torch.full((d,), 5.0)),
+    "actnorm": lambda d, c: ActNorm(d),
+    "leaky_relu": lambda d, c: LeakyReLU(0.3),
+    "elementwise_affine": lambda d, c: Elementwise(d, Affine()),
+    "elementwise_spline": lambda d, c: Elementwise(d, SPLINE),
+    "lu_linear": lambda d, c: LULinear(d),
+    "permutation": lambda d, c: Permutation(d, generator=generator()),
+    "reverse": lambda d, c: Permutation(d, reverse=True),
+    "coupling_additive": lambda d, c: Coupling(
+        d, Additive(), n_context=c, generator=generator(), **SMALL
+    ),
+    "coupling_affine": lambda d, c: Coupling(
+        d, Affine(), n_context=c, generator=generator(), **SMALL
+    ),
+    "coupling_spline": lambda d, c: Coupling(
+        d, SPLINE, n_context=c, generator=generator(), **SMALL
+    ),
+    "autoregressive_affine": lambda d, c: Autoregressive(
+        d, Affine(), n_context=c, generator=generator(), **SMALL
+    ),
+    "autoregressive_spline": lambda d, c: Autoregressive(
+        d, SPLINE, n_context=c, generator=generator(), **SMALL
+    ),
+    "compose": lambda d, c: Compose(
+        [
+            Coupling(d, SPLINE, n_context=c, generator=generator(), **SMALL),
+            Permutation(d, reverse=True),
+            LULinear(d),
+            Coupling(d, Affine(), n_context=c, generator=generator(1), **SMALL),
+        ]
+    ),
+}
+CONTEXTUAL = [
+    "coupling_additive",
+    "coupling_affine",
+    "coupling_spline",
+    "autoregressive_affine",
+    "autoregressive_spline",
+    "compose",
+]
+BOUNDED = [name for name in TRANSFORMS if name.startswith("bound")]
+
+DISTRIBUTIONS = {
+    "standard_normal": lambda d, c: StandardNormal(d),
+    "student_t": lambda d, c: StudentT(d),
+    "mixture": lambda d, c: GaussianMixture(3, d),
+    "conditional_diagonal": lambda d, c: ConditionalDiagonalGaussian(
+        d, c, (8,), generator=generator()
+    ),
+    "conditional_full": lambda d, c: ConditionalGaussian(d, c, (8,), generator=generator()),
+}
+
+
+def example_rows(name, n, d, seed=0):
+    """Correlated rows on which the named transform is defined."""
+    mix = torch.eye(d, dtype=torch.float64) + 0.4
+    x = torch.randn(n, d, generator=generator(seed), dtype=torch.float64) @ mix
+    if name == "bound_upper":
+        return 4 - x.abs()
+    return x.abs() if name in BOUNDED else x
+
+
+@torch.no_grad()
+def randomise(module, seed=0, scale=0.4):
+    """Give every parameter a random, non-trivial value."""
+    g = generator(seed)
+    for parameter in module.parameters():
+        noise = torch.randn(parameter.shape, generator=g, dtype=torch.float64)
+        parameter.add_(scale * noise.to(parameter))
+    return module
+
+
+def make_transform(name, d, n_context=0, seed=0):
+    """Return the named transform in float64, initialised on data, with random parameters."""
+    transform = TRANSFORMS[name](d, n_context).double()
+    context = torch.zeros(200, n_context, dtype=torch.float64) if n_context else None
+    transform.initialize(example_rows(name, 200, d, seed=7), context=context)
+    return randomise(transform, seed)

@@ -1,0 +1,52 @@
+"""Every tensor is made on the device of its inputs: checked on ``meta``, and on CUDA if there."""
+
+import pytest
+import torch
+
+from skflow.distributions import StandardNormal
+from skflow.flow import Flow
+from tests.contract.table import DISTRIBUTIONS, TRANSFORMS, example_rows
+
+DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+def rows(n, d, device):
+    return torch.ones(n, d, dtype=torch.float64, device=device)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+@pytest.mark.parametrize("n_context", [0, 2])
+def test_transforms_stay_on_their_device(name, n_context, device):
+    transform = TRANSFORMS[name](3, n_context).double()
+    if n_context == 0:
+        transform.initialize(example_rows(name, 40, 3))
+    transform = transform.to(device)
+    context = rows(5, n_context, device) if n_context else None
+    flow = Flow([transform], StandardNormal(3).double().to(device))
+    x = rows(5, 3, device)
+    z, contribution = transform(x, context)
+    assert z.device.type == contribution.device.type == device
+    assert transform.inverse(z, context).device.type == device
+    assert flow.log_prob(x, context).device.type == device
+    assert flow.sample(5, context).device.type == device
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
+def test_distributions_stay_on_their_device(name, device):
+    distribution = DISTRIBUTIONS[name](3, 2).double().to(device)
+    context = rows(5, 2, device)
+    assert distribution.log_prob(rows(5, 3, device), context).device.type == device
+    assert distribution.sample(5, context).device.type == device
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", sorted(TRANSFORMS))
+def test_cuda_gives_the_cpus_numbers(name):
+    transform = TRANSFORMS[name](3, 0).double()
+    x = example_rows(name, 40, 3)
+    z = transform.initialize(x)
+    on_cuda = transform.to("cuda")(x.to("cuda"))[0].cpu()
+    torch.testing.assert_close(on_cuda, z, atol=1e-9, rtol=1e-9)
