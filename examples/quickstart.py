@@ -129,7 +129,7 @@ print(
 # --------
 # ``sample`` gives a DataFrame of the same columns and dtypes.
 
-flow = NormalizingFlow(random_state=0).fit(wine.data)
+flow = NormalizingFlow(start="standard", random_state=0).fit(wine.data)
 drawn = flow.sample(178, random_state=0)
 print("\n3. New rows: three drawn wines, some of the columns\n")
 few = drawn[["alcohol", "malic_acid", "flavanoids", "color_intensity", "proline"]].head(3)
@@ -139,7 +139,8 @@ print("   " + few.to_string(index=False, float_format="{:.2f}".format).replace("
 # Latent coordinates
 # ------------------
 # ``transform`` gives as many latent columns as the table has. Two principal components of them
-# are a picture of the wines, and there is an exact way from any point of it to a row.
+# are a picture of the wines, and every point of it has a row. This is why ``start="standard"`` was
+# asked for above: in whitened latents no two directions hold more than any others.
 
 Z = flow.set_output(transform="pandas").transform(wine.data)
 pca = PCA(2).fit(Z.to_numpy())
@@ -223,7 +224,7 @@ axes[2].set(
 )
 axes[2].legend()
 
-if "__file__" in globals():  # not in the gallery, which takes the figure itself
+if "__file__" in globals():  # the gallery has none, and takes the figure itself
     picture = Path(__file__).with_suffix(".png")
     figure.savefig(picture, dpi=110)
     print(f"\nPicture: {picture}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
-MIN_ATOM_WIDTH = 1e-4  # of an atom, in spreads of its column
+MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
 ROUNDING = 1e-4  # tolerated deviation of a gap from a multiple of the step
 
 

@@ -35,21 +35,15 @@ from skflow.data.noise_floor import distinct_rows, find_noise_floor
 from skflow.estimators.checks import check_bounds, check_finite, check_rows, check_weight
 from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
-from skflow.estimators.starts import (
-    Rows,
-    Start,
-    StartRecipe,
-    choose_start,
-    plain_start,
-    refit_start,
-)
+from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
+from skflow.estimators.starts import Rows, Start, StartRecipe
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
 from skflow.transforms import Compose
 
 CHUNK_ROWS = 4096  # scored at a time: the intermediate arrays stay in the cache
-SMALL_TABLE = 5_000  # rows below which training rows get noise
+NOISE_ROWS = 5_000  # below, the training rows get noise
 
 
 def _detects_outliers(estimator) -> bool:
@@ -143,6 +137,8 @@ class BaseFlow(
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
         rng = check_random_state(self.random_state)
+        # Drawn first: neither may depend on how many rows the split then permutes.
+        initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         rows = _positive_rows(X, weight)
         width = self._width(rows)
         if X_val is not None:
@@ -152,7 +148,9 @@ class BaseFlow(
         if continuing:
             flow = copy.deepcopy(self.flow_).cpu()
         else:
-            flow = self._started_flow(rows, train_rows, held_out, width, rng)
+            flow = self._started_flow(
+                rows, train_rows, held_out, width, initial_seed, rng, given=X_val is not None
+            )
         if not self.early_stopping:
             train_rows, held_out = rows, None
 
@@ -166,8 +164,7 @@ class BaseFlow(
         if self.early_stopping and held_out is None:
             outcome = Outcome()  # nothing to judge by: the start stands
         else:
-            seed = int(rng.randint(2**31 - 1))
-            outcome = self._train(flow, train_rows, held_out, width, seed, on_epoch)
+            outcome = self._train(flow, train_rows, held_out, width, training_seed, on_epoch)
         self._finish(flow, outcome, X, weight, width, frame)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         self._warn_of(outcome)
@@ -196,16 +193,17 @@ class BaseFlow(
         X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
         rng = check_random_state(self.random_state)
+        initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         rows = _positive_rows(X, weight)
         if first:
             width = self._width(rows)
             parts = split_rows(rows, self.validation_fraction, rng)
-            flow = self._started_flow(rows, *parts, width, rng)
+            flow = self._started_flow(rows, *parts, width, initial_seed, rng, given=False)
         else:
             width = self.noise_floor_
             flow = copy.deepcopy(self.flow_).cpu()
         n_passes = getattr(self, "_n_passes", 0)
-        seed = (int(rng.randint(2**31 - 1)) + n_passes) % 2**31
+        seed = (training_seed + n_passes) % 2**31
         outcome = self._train(
             flow, rows, None, width, seed, lambda epoch: False,
             max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
@@ -224,17 +222,20 @@ class BaseFlow(
                 f"columns {', '.join(found[:10])}{' and more' if len(found) > 10 else ''} repeat "
                 "their values, and a repeated value has no density. They are spread by uniform "
                 "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
-                "density. SurVAEFlow models such columns exactly.",
+                "density. (SurVAEFlow, of a coming release, will model such columns exactly.)",
                 DataConversionWarning,
                 stacklevel=3,
             )
         return floor.width
 
-    def _started_flow(self, rows, train_rows, held_out, width, rng) -> Flow:
-        """Choose the start, then put the learned transforms, at identity, on top of it."""
+    def _started_flow(self, rows, train_rows, held_out, width, seed, rng, *, given) -> Flow:
+        """Choose the start, then put the learned transforms, at identity, on top of it.
+
+        ``given`` says that the held-out rows are the user's own.
+        """
         n, d = distinct_rows(rows.x.numpy()).shape
         bounds = check_bounds(self.bounds, rows.x.numpy())
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        generator = torch.Generator().manual_seed(seed)
         widths = torch.as_tensor(width)
 
         def spread_rows(part: Rows) -> Rows:
@@ -243,23 +244,31 @@ class BaseFlow(
                 x = x.clamp(*(torch.as_tensor(b) for b in bounds))
             return Rows(x, part.weight)
 
-        if held_out is None:
-            start = plain_start(spread_rows(rows), self.start, self.base, bounds, rng)
-        elif self.start in ("standard",) and self.base in ("normal", "student_t"):
-            part = train_rows if self.early_stopping else rows
-            start = plain_start(spread_rows(part), self.start, self.base, bounds, rng)
+        to_fit = train_rows if self.early_stopping else rows
+        one_candidate = self.start == "standard" and self.base in ("normal", "student_t")
+        if held_out is None or one_candidate:
+            recipe = unjudged_recipe(self.start, self.base, n, d, bounded=bounds is not None)
+            start = recipe.fit(spread_rows(to_fit), bounds, rng)
         else:
-            start = choose_start(
-                spread_rows(train_rows),
-                spread_rows(held_out),
+            # A tenth of a small table is too little to choose by; its folds are all of it.
+            by_folds = n < SMALL_TABLE and not given
+            folds = (
+                make_folds(spread_rows(rows), rng)
+                if by_folds
+                else [(spread_rows(train_rows), spread_rows(held_out))]
+            )
+            chosen = choose_start(
+                folds,
                 start=self.start,
                 base=self.base,
                 max_components=self.max_mixture_components,
                 bounds=bounds,
                 rng=rng,
             )
-            if not self.early_stopping:
-                start = refit_start(start, spread_rows(rows), bounds, rng)
+            refit = by_folds or not self.early_stopping
+            start = (
+                chosen.recipe.fit(spread_rows(to_fit), bounds, rng) if refit else chosen.first_fit
+            )
         self._recipe = {"start": asdict(start.recipe), "plan": self._plan(n, d)}
         return self._assemble(start, generator)
 
@@ -277,7 +286,7 @@ class BaseFlow(
             batch_size = int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
         noise = self.noise
         if noise == "auto":
-            noise = 0.1 * n ** (-1 / (d + 4)) if n < SMALL_TABLE else 0.0
+            noise = 0.1 * n ** (-1 / (d + 4)) if n < NOISE_ROWS else 0.0
         settings = Settings(
             max_iter=max_iter or self.max_iter,
             batch_size=batch_size,
@@ -305,6 +314,7 @@ class BaseFlow(
         self.history_ = {
             field.name: [getattr(epoch, field.name) for epoch in outcome.history]
             for field in fields(Epoch)
+            if field.name != "epoch"
         }
         self.start_score_ = outcome.start_score
         self.best_score_ = outcome.best_score
@@ -403,8 +413,15 @@ class BaseFlow(
         -------
         X : ndarray of shape (n_samples, n_features), or DataFrame
             A DataFrame of the same columns and dtypes if the flow was fitted on one.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
         """
         check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         device = next(iter(self.flow_.state_dict().values())).device
         generator = torch.Generator(device).manual_seed(seed)
@@ -431,7 +448,7 @@ class BaseFlow(
 
         Returns
         -------
-        Z : ndarray of shape (n_samples, n_components_)
+        Z : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
         return self._by_chunks(self.flow_.encode, check_rows(self, X, reset=False))
@@ -441,7 +458,7 @@ class BaseFlow(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_components_)
+        X : array-like of shape (n_samples, n_components)
             Latent rows.
 
         Returns
@@ -541,7 +558,7 @@ class BaseFlow(
         if weights is None:
             return
         recipe = StartRecipe(**self._recipe["start"])
-        start = Start(recipe, recipe.fixed(), recipe.distribution(), float("nan"))
+        start = Start(recipe, recipe.make_fixed(), recipe.make_base())
         flow = self._assemble(start, torch.Generator())
         flow.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
         self.flow_ = flow.eval().requires_grad_(False)

@@ -27,8 +27,9 @@ def check_finite(estimator, X: np.ndarray, name: str) -> None:
     who = type(estimator).__name__
     if np.isnan(X).any():
         raise ValueError(
-            f"Input {name} contains NaN: {who} takes complete numeric rows only. Use SurVAEFlow, "
-            "which models missing values, or impute first, as with sklearn.impute.KNNImputer."
+            f"Input {name} contains NaN: {who} takes complete numeric rows only. Impute first, as "
+            "with sklearn.impute.KNNImputer. (SurVAEFlow, of a coming release, will take missing "
+            "values.)"
         )
     raise ValueError(f"Input {name} contains infinity; remove or clip those rows before {who}.")
 

@@ -100,8 +100,7 @@ def train_flow(
         return replace(
             epoch,
             train_loss=epoch.train_loss - train_offset,
-            validation_score=epoch.validation_score
-            + (train_offset if held_out is None else validation_offset),
+            validation_score=epoch.validation_score + validation_offset,
         )
 
     outcome = train(

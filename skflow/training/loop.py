@@ -18,8 +18,9 @@ CLIP = 5.0  # gradient norm: spline couplings meet rare steep batches
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
 WARMUP_STEPS = 100  # a sharp start loses at once to a full-sized first step
 BASE_RATE = 0.1  # step of the base against that of the rest: a fitted base moves slowly
+EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 DECAY = 0.3  # of the step, when validation stalls
-MAX_DECAYS = 2  # then a further stall ends the training
+MAX_DECAYS = 1  # then a further stall ends the training
 ROLLBACK_DECAY = 0.3
 MAX_ROLLBACKS = 10
 EVALUATION_ROWS = 4096
@@ -85,7 +86,7 @@ def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
     ]
     for group in groups:
         group["steps"] = 0
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, eps=EPSILON, fused=True)
 
 
 def make_average(flow: nn.Module) -> AveragedModel:
@@ -185,17 +186,19 @@ def train(
         candidate = flow if validation is None else average.module
         train_loss = float(total)
         score_now = (
-            -train_loss
+            math.nan
             if validation is None
             else mean_log_prob(candidate, validation, validation_weight)
         )
         rate = optimizer.param_groups[0]["lr"]
         record = Epoch(epoch, train_loss, score_now, rate, time.monotonic() - started)
         outcome.history.append(record)
-        if math.isfinite(train_loss) and math.isfinite(score_now):
+        if math.isfinite(train_loss) and (validation is None or math.isfinite(score_now)):
             good = snapshot(flow)
             stalled += 1
-            if validation is not None and score_now > outcome.best_score + settings.tol:
+            if validation is None:
+                outcome.best_epoch = epoch
+            elif score_now > outcome.best_score + settings.tol:
                 outcome.best_score, outcome.best_epoch, stalled = score_now, epoch, 0
                 best = snapshot(candidate)
         else:

@@ -1,0 +1,211 @@
+"""The choice of the start: candidates of seconds each, judged on rows they were not fitted to.
+
+No single start wins. Odd marginals want a marginal map first, smooth correlated columns want
+whitening alone, and both want as many mixture components as the rows support.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from skflow.distributions import Distribution
+from skflow.estimators.starts import (
+    MIXTURE_ITERATIONS,
+    Bounds,
+    Rows,
+    Start,
+    StartRecipe,
+    drawn_by_weight,
+)
+from skflow.transforms import Compose
+
+KNOTS = (16, 64, 200)  # of the marginal map: coarse, medium, fine enough for boxes and atoms
+ROWS_PER_KNOT = 4
+SHRINKAGES = (1e-6, None)  # next to none (collinear columns need it), and Ledoit and Wolf's
+MAX_MIXTURE_FEATURES = 256  # beyond, d^2 numbers per component are no start but a burden
+ROWS_PER_MEAN = 4  # for every number in a component's mean: fewer, and a component is a spike
+SCREENING_ROWS = 4_000
+SCREENING_COMPONENTS = 8
+SCREENING_ITERATIONS = 25
+SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
+N_FOLDS = 4
+STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
+
+Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
+
+
+def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
+    """Deal the rows into `N_FOLDS` parts, each held out once."""
+    parts = np.array_split(rng.permutation(len(rows)), N_FOLDS)
+    return [
+        (rows[np.concatenate([p for p in parts if p is not part])], rows[part]) for part in parts
+    ]
+
+
+@dataclass
+class Candidate:
+    """A recipe, its held-out score, and its fit to the first fold."""
+
+    recipe: StartRecipe
+    score: float
+    first_fit: Start
+
+
+@dataclass
+class _EncodedFold:
+    fixed: Compose
+    z: np.ndarray
+    judge: Rows
+    z_judge: torch.Tensor
+    contribution: torch.Tensor
+
+    def score(self, base: Distribution) -> float:
+        with torch.no_grad():
+            return self.judge.mean(base.log_prob(self.z_judge) + self.contribution)
+
+
+class _Space:
+    """One choice of fixed maps: the folds' images under them, and the bases tried there."""
+
+    def __init__(self, recipe: StartRecipe, folds: list[Fold], bounds: Bounds, rng):
+        self.recipe = recipe
+        self.seed = int(rng.randint(2**31 - 1))
+        self.folds = []
+        for fit_rows, judge in folds:
+            fixed = recipe.make_fixed(bounds)
+            z = fixed.initialize(fit_rows.x, fit_rows.weight)
+            with torch.no_grad():
+                z_judge, contribution = fixed(judge.x)
+            drawn = drawn_by_weight(z.numpy(), fit_rows.weight, rng)
+            self.folds.append(_EncodedFold(fixed, drawn, judge, z_judge, contribution))
+
+    def try_base(self, *, screening: bool = False, **base) -> Candidate | None:
+        """Fit a base on every fold; None where it cannot be fitted or scored."""
+        recipe = replace(self.recipe, **base)
+        rows = SCREENING_ROWS if screening else None
+        iterations = SCREENING_ITERATIONS if screening else MIXTURE_ITERATIONS
+        bases = [recipe.fit_base(fold.z[:rows], self.seed, iterations) for fold in self.folds]
+        if any(base is None for base in bases):
+            return None
+        scores = [fold.score(base) for fold, base in zip(self.folds, bases, strict=True)]
+        if not np.isfinite(scores).all():
+            return None
+        return Candidate(recipe, np.mean(scores), Start(recipe, self.folds[0].fixed, bases[0]))
+
+    def climb(self, first: int, last: int, regularisation: float, *, screening: bool = False):
+        """Double a mixture's components until the score falls twice."""
+        best, falls, k = None, 0, first
+        while k <= last and falls < 2:
+            candidate = self.try_base(
+                base="mixture",
+                n_mixture_components=k,
+                regularisation=regularisation,
+                screening=screening,
+            )
+            better = candidate is not None and (best is None or candidate.score > best.score)
+            best, falls = (candidate, 0) if better else (best, falls + 1)
+            k *= 2
+        return best
+
+
+def _best(candidates: Iterable[Candidate | None]) -> Candidate:
+    found = [c for c in candidates if c is not None]
+    if not found:
+        raise ValueError(
+            "no start could be fitted to these rows: look for extreme values or nearly constant "
+            "columns, or set start='marginal'."
+        )
+    return max(found, key=lambda candidate: candidate.score)
+
+
+def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRecipe]:
+    """Recipes of the fixed maps that ``start`` allows, for ``n`` rows."""
+    plain = StartRecipe(d, bounded=bounded)
+    knots = [k for k in KNOTS if k * ROWS_PER_KNOT <= n]
+    if start == "marginal" and not knots:
+        knots = [max(4, n // ROWS_PER_KNOT)]
+    whitened = [replace(plain, whiten=True, shrinkage=s) for s in SHRINKAGES]
+    marginal = [replace(plain, marginal_knots=k) for k in knots]
+    marginal += [replace(recipe, whiten=True, shrinkage=SHRINKAGES[0]) for recipe in marginal]
+    return {
+        "standard": [plain],
+        "whiten": whitened,
+        "marginal": marginal,
+        "auto": [plain, *whitened, *marginal],
+    }[start]
+
+
+def choose_start(
+    folds: list[Fold],
+    *,
+    start: str,
+    base: str,
+    max_components: int,
+    bounds: Bounds,
+    rng: np.random.RandomState,
+) -> Candidate:
+    """Fit the candidates that ``start`` and ``base`` allow; return the best on held-out rows.
+
+    Parameters
+    ----------
+    folds : list of (Rows, Rows)
+        Rows to fit to and rows to judge by.
+    start : {"auto", "standard", "whiten", "marginal"}
+    base : {"auto", "normal", "mixture", "student_t"}
+    max_components : int
+        Most components a mixture may have.
+    bounds : (lower, upper) arrays or None
+    rng : RandomState
+    """
+    n, d = folds[0][0].x.shape
+    spaces = [
+        _Space(recipe, folds, bounds, rng)
+        for recipe in spaces_to_try(start, n, d, bounded=bounds is not None)
+    ]
+    if base in ("normal", "student_t"):
+        return _best(space.try_base(base=base) for space in spaces)
+    normals = [space.try_base(base="normal") if base == "auto" else None for space in spaces]
+    if base == "auto" and d > MAX_MIXTURE_FEATURES:
+        return _best(normals)
+
+    # Screening: few components on few rows tell the spaces apart. Not so on a small table, where
+    # a space may need its sixteen components to shine, and trying them costs little.
+    small = n < SMALL_TABLE
+    most = min(max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
+    limit = most if small else min(SCREENING_COMPONENTS, most)
+    regularisations = [StartRecipe.regularisation]
+    if small and most <= SCREENING_COMPONENTS:  # many columns for the rows
+        regularisations.append(STRONG_REGULARISATION[1])
+    screened = []
+    for space, normal in zip(spaces, normals, strict=True):
+        first = 1 if small else limit
+        climbs = [space.climb(first, limit, r, screening=True) for r in regularisations]
+        candidates = [c for c in (normal, *climbs) if c is not None]
+        if candidates:
+            screened.append((space, _best(candidates)))
+    screened.sort(key=lambda pair: pair[1].score, reverse=True)
+
+    finalists: list[Candidate | None] = [best for _, best in screened]
+    for space, best in screened[:2]:
+        reached = best.recipe.n_mixture_components
+        # Only what screening has not seen: more components, all rows, other regularisations.
+        first = 2 * reached if reached == limit and not small else max(1, reached)
+        tried = best.recipe.regularisation
+        finalists.append(space.climb(first, most, tried))
+        if small:
+            finalists += [space.climb(first, most, r) for r in STRONG_REGULARISATION if r != tried]
+    return _best(finalists)
+
+
+def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> StartRecipe:
+    """The recipe where nothing is held out to choose by: few parameters, all shrunk."""
+    recipe = StartRecipe(d, bounded=bounded, base="normal" if base == "auto" else base)
+    if start in ("auto", "whiten"):
+        recipe = replace(recipe, whiten=True)
+    elif start == "marginal":
+        recipe = replace(recipe, marginal_knots=max(4, min(KNOTS[0], n // ROWS_PER_KNOT)))
+    if base == "mixture":
+        recipe = replace(recipe, n_mixture_components=1)
+    return recipe
