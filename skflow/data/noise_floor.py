@@ -11,6 +11,7 @@ import numpy as np
 
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
+CONSTANT_WIDTH = 1e-3  # of a constant, in shares of its magnitude
 ROUNDING = 1e-4  # tolerated deviation of a gap from a multiple of the step
 
 
@@ -20,6 +21,7 @@ class NoiseFloor:
 
     width: np.ndarray
     kinds: tuple[str, ...]  # "continuous", "lattice", "atoms" or "constant"
+    n_distinct: int  # rows without their repetitions
 
 
 def distinct_rows(X: np.ndarray) -> np.ndarray:
@@ -33,7 +35,7 @@ def distinct_rows(X: np.ndarray) -> np.ndarray:
 def _column(values: np.ndarray) -> tuple[float, str]:
     unique = np.unique(values)
     if len(unique) == 1:
-        return 1e-3 * max(abs(unique[0]), np.finfo(float).tiny) or 1e-3, "constant"
+        return CONSTANT_WIDTH * (abs(unique[0]) or 1.0), "constant"
     if len(unique) > (1 - REPEATED_SHARE) * len(values):
         return 0.0, "continuous"
     gaps = np.diff(unique)
@@ -50,5 +52,7 @@ def _column(values: np.ndarray) -> tuple[float, str]:
 
 def find_noise_floor(X: np.ndarray) -> NoiseFloor:
     """Look for lattices, atoms and constants in the columns of ``X`` (n, d)."""
-    found = [_column(column) for column in distinct_rows(X).T]
-    return NoiseFloor(np.array([width for width, _ in found]), tuple(kind for _, kind in found))
+    rows = distinct_rows(X)
+    found = [_column(column) for column in rows.T]
+    widths, kinds = zip(*found, strict=True)
+    return NoiseFloor(np.array(widths), kinds, len(rows))

@@ -12,6 +12,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -20,7 +21,7 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -31,7 +32,7 @@ from skflow._compat import (
     _fit_context,
     weighted_quantile,
 )
-from skflow.data.noise_floor import distinct_rows, find_noise_floor
+from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.estimators.checks import check_bounds, check_finite, check_rows, check_weight
 from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
@@ -42,7 +43,8 @@ from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
 from skflow.transforms import Compose
 
-CHUNK_ROWS = 4096  # scored at a time: the intermediate arrays stay in the cache
+CHUNK_ROWS = 4096  # scored at a time, at most: the intermediate arrays stay in the cache
+CHUNK_BYTES = 1_000  # that a value of a row takes on its way through a spline layer
 NOISE_ROWS = 5_000  # below, the training rows get noise
 
 
@@ -140,7 +142,7 @@ class BaseFlow(
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         rows = _positive_rows(X, weight)
-        width = self._width(rows)
+        floor = self._noise_floor(rows)
         if X_val is not None:
             train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
         else:
@@ -149,7 +151,7 @@ class BaseFlow(
             flow = copy.deepcopy(self.flow_).cpu()
         else:
             flow = self._started_flow(
-                rows, train_rows, held_out, width, initial_seed, rng, given=X_val is not None
+                rows, train_rows, held_out, floor, initial_seed, rng, given=X_val is not None
             )
         if not self.early_stopping:
             train_rows, held_out = rows, None
@@ -164,8 +166,9 @@ class BaseFlow(
         if self.early_stopping and held_out is None:
             outcome = Outcome()  # nothing to judge by: the start stands
         else:
-            outcome = self._train(flow, train_rows, held_out, width, training_seed, on_epoch)
-        self._finish(flow, outcome, X, weight, width, frame)
+            outcome = self._train(flow, train_rows, held_out, floor.width, training_seed, on_epoch)
+        self._n_passes, self._optimizer_state = 0, None
+        self._finish(flow, outcome, X, weight, floor.width, frame)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         self._warn_of(outcome)
         return self
@@ -196,9 +199,10 @@ class BaseFlow(
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         rows = _positive_rows(X, weight)
         if first:
-            width = self._width(rows)
+            floor = self._noise_floor(rows)
+            width = floor.width
             parts = split_rows(rows, self.validation_fraction, rng)
-            flow = self._started_flow(rows, *parts, width, initial_seed, rng, given=False)
+            flow = self._started_flow(rows, *parts, floor, initial_seed, rng, given=False)
         else:
             width = self.noise_floor_
             flow = copy.deepcopy(self.flow_).cpu()
@@ -213,8 +217,8 @@ class BaseFlow(
         self._optimizer_state = outcome.optimizer_state
         return self
 
-    def _width(self, rows: Rows) -> np.ndarray:
-        """Noise floor per column; says once where it is not zero."""
+    def _noise_floor(self, rows: Rows) -> NoiseFloor:
+        """Find the noise floor; say once where it is not zero."""
         floor = find_noise_floor(rows.x.numpy())
         found = [f"{i} ({kind})" for i, kind in enumerate(floor.kinds) if kind != "continuous"]
         if found:
@@ -224,19 +228,19 @@ class BaseFlow(
                 "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
                 "density. (SurVAEFlow, of a coming release, will model such columns exactly.)",
                 DataConversionWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return floor.width
+        return floor
 
-    def _started_flow(self, rows, train_rows, held_out, width, seed, rng, *, given) -> Flow:
+    def _started_flow(self, rows, train_rows, held_out, floor, seed, rng, *, given) -> Flow:
         """Choose the start, then put the learned transforms, at identity, on top of it.
 
         ``given`` says that the held-out rows are the user's own.
         """
-        n, d = distinct_rows(rows.x.numpy()).shape
+        n, d = floor.n_distinct, rows.x.shape[1]
         bounds = check_bounds(self.bounds, rows.x.numpy())
         generator = torch.Generator().manual_seed(seed)
-        widths = torch.as_tensor(width)
+        widths = torch.as_tensor(floor.width)
 
         def spread_rows(part: Rows) -> Rows:
             x = spread(part.x, widths, generator)
@@ -331,7 +335,7 @@ class BaseFlow(
                 "the last good weights with a smaller step. Lower learning_rate_init, or look "
                 "for extreme values in X.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         improving = len(outcome.history) - outcome.best_epoch < self.n_iter_no_change
         if self.early_stopping and len(outcome.history) == self.max_iter and improving:
@@ -339,7 +343,7 @@ class BaseFlow(
                 f"the held-out score was still rising after max_iter={self.max_iter} epochs; "
                 "raise max_iter for a better fit.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _print(self, epoch: Epoch) -> None:
@@ -356,13 +360,21 @@ class BaseFlow(
 
     def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
         """Apply ``function`` to chunks of rows, in float64 on the flow's device."""
-        device = next(iter(self.flow_.state_dict().values())).device
         with torch.inference_mode():
             parts = [
-                function(torch.tensor(X[i : i + CHUNK_ROWS], device=device)).cpu().numpy()
-                for i in range(0, len(X), CHUNK_ROWS)
+                function(torch.tensor(X[chunk], device=self._device())).cpu().numpy()
+                for chunk in self._chunks(len(X))
             ]
         return np.concatenate(parts)
+
+    def _chunks(self, n: int):
+        """Slices of rows, within scikit-learn's ``working_memory``."""
+        memory = get_config()["working_memory"] * 2**20
+        rows = int(memory / (CHUNK_BYTES * self.n_features_in_))
+        return gen_batches(n, max(1, min(rows, CHUNK_ROWS)))
+
+    def _device(self) -> torch.device:
+        return next(iter(self.flow_.state_dict().values())).device
 
     def score_samples(self, X):
         """Log-density of every row.
@@ -423,12 +435,11 @@ class BaseFlow(
         if n_samples < 1:
             raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
-        device = next(iter(self.flow_.state_dict().values())).device
-        generator = torch.Generator(device).manual_seed(seed)
+        generator = torch.Generator(self._device()).manual_seed(seed)
         with torch.inference_mode():
             parts = [
-                self.flow_.sample(min(CHUNK_ROWS, n_samples - i), generator=generator)
-                for i in range(0, n_samples, CHUNK_ROWS)
+                self.flow_.sample(chunk.stop - chunk.start, generator=generator)
+                for chunk in self._chunks(n_samples)
             ]
         values = torch.cat(parts).cpu().numpy()
         return values if self._frame is None else self._frame.fill(values)

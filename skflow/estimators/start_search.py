@@ -86,13 +86,16 @@ class _Space:
         recipe = replace(self.recipe, **base)
         rows = SCREENING_ROWS if screening else None
         iterations = SCREENING_ITERATIONS if screening else MIXTURE_ITERATIONS
-        bases = [recipe.fit_base(fold.z[:rows], self.seed, iterations) for fold in self.folds]
-        if any(base is None for base in bases):
+        fits = []
+        for fold in self.folds:
+            fitted = recipe.fit_base(fold.z[:rows], self.seed, iterations)
+            if fitted is None:
+                return None
+            fits.append((fold, fitted))
+        score = float(np.mean([fold.score(fitted) for fold, fitted in fits]))
+        if not np.isfinite(score):
             return None
-        scores = [fold.score(base) for fold, base in zip(self.folds, bases, strict=True)]
-        if not np.isfinite(scores).all():
-            return None
-        return Candidate(recipe, np.mean(scores), Start(recipe, self.folds[0].fixed, bases[0]))
+        return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0][1]))
 
     def climb(self, first: int, last: int, regularisation: float, *, screening: bool = False):
         """Double a mixture's components until the score falls twice."""

@@ -262,6 +262,9 @@ def test_partial_fit_goes_on(moons):
     assert flow.score(moons) > first + 0.05
     with pytest.raises(ValueError, match="features"):
         flow.partial_fit(moons[:, :1])
+    flow.set_params(n_layers=1).fit(moons).partial_fit(moons)
+    loaded = pickle.loads(pickle.dumps(flow)).partial_fit(moons)
+    assert loaded.n_iter_ == 1
 
 
 def test_bounds_hold():
