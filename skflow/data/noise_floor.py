@@ -12,7 +12,8 @@ import numpy as np
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
 CONSTANT_WIDTH = 1e-3  # of a constant, in shares of its magnitude
-ROUNDING = 1e-4  # tolerated deviation of a gap from a multiple of the step
+ROUNDING = 1e-3  # tolerated deviation of a gap from a multiple of the step, in steps
+SAME_VALUE = 1e-12  # values closer than this share of the largest differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,26 @@ class NoiseFloor:
 
     width: np.ndarray
     kinds: tuple[str, ...]  # "continuous", "lattice", "atoms" or "constant"
-    n_distinct: int  # rows without their repetitions
+    groups: np.ndarray  # (n,): a number per row that its repetitions share
+
+    @property
+    def n_distinct(self) -> int:
+        """Rows without their repetitions."""
+        return int(self.groups.max()) + 1
+
+    @property
+    def inseparable(self) -> np.ndarray | None:
+        """The groups, where rows are repeated and no noise tells the repetitions apart."""
+        plain = self.n_distinct == len(self.groups)
+        return None if plain or (self.width > 0).any() else self.groups
 
 
-def distinct_rows(X: np.ndarray) -> np.ndarray:
-    """Rows without their repetitions, so that a weight of 2 and a row given twice agree."""
+def row_groups(X: np.ndarray) -> np.ndarray:
+    """Number the rows; repetitions of a row share a number."""
     if X.shape[1] == 1:  # here every tie is a repeated row, and ties are what we look for
-        return X
+        return np.arange(len(X))
     packed = np.ascontiguousarray(X + 0.0).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1])))
-    return X[np.sort(np.unique(packed.ravel(), return_index=True)[1])]
+    return np.unique(packed.ravel(), return_inverse=True)[1]
 
 
 def _column(values: np.ndarray) -> tuple[float, str]:
@@ -39,10 +51,12 @@ def _column(values: np.ndarray) -> tuple[float, str]:
     if len(unique) > (1 - REPEATED_SHARE) * len(values):
         return 0.0, "continuous"
     gaps = np.diff(unique)
+    gaps = gaps[gaps > SAME_VALUE * np.abs(unique).max()]  # 0.3 and 0.1 + 0.2 are one value
+    if len(gaps) == 0:
+        return CONSTANT_WIDTH * np.abs(unique).max(), "constant"
     step = gaps.min()
     multiples = gaps / step
-    rounding = ROUNDING + 4 * np.finfo(float).eps * np.abs(unique).max() / step
-    if (np.abs(multiples - multiples.round()) < rounding * multiples).all():
+    if (np.abs(multiples - multiples.round()) < np.minimum(ROUNDING * multiples, 0.1)).all():
         return float(step), "lattice"
     quartiles = np.quantile(unique, [0.25, 0.75])
     spread = min(values.std(), (quartiles[1] - quartiles[0]) / 1.35)
@@ -52,7 +66,9 @@ def _column(values: np.ndarray) -> tuple[float, str]:
 
 def find_noise_floor(X: np.ndarray) -> NoiseFloor:
     """Look for lattices, atoms and constants in the columns of ``X`` (n, d)."""
-    rows = distinct_rows(X)
+    groups = row_groups(X)
+    # Without repetitions, so that a weight of 2 and a row given twice agree.
+    rows = X[np.sort(np.unique(groups, return_index=True)[1])]
     found = [_column(column) for column in rows.T]
     widths, kinds = zip(*found, strict=True)
-    return NoiseFloor(np.array(widths), kinds, len(rows))
+    return NoiseFloor(np.array(widths), kinds, groups)

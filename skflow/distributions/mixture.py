@@ -56,6 +56,11 @@ class GaussianMixture(Distribution):
         cumulated = self.logits.softmax(0).cumsum(0)[:-1].contiguous()
         component = torch.searchsorted(cumulated, torch.rand(n, generator=generator, **like))
         noise = torch.randn(n, self.means.shape[1], generator=generator, **like)
-        factor = self._factor()[component]
-        step = torch.linalg.solve_triangular(factor, noise[:, None], upper=True, left=False)
-        return self.means[component] + step[:, 0]
+        eye = torch.eye(noise.shape[1], **like).expand(len(self.means), -1, -1)
+        inverse = torch.linalg.solve_triangular(self._factor(), eye, upper=True)
+        # Every component's step in one product, then each row's own: no (n, d, d) array.
+        steps = (noise @ inverse.movedim(1, 0).reshape(noise.shape[1], -1)).view(
+            n, len(self.means), -1
+        )
+        own = component[:, None, None].expand(-1, 1, noise.shape[1])
+        return self.means[component] + steps.gather(1, own)[:, 0]

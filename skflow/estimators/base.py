@@ -33,7 +33,13 @@ from skflow._compat import (
     weighted_quantile,
 )
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
-from skflow.estimators.checks import check_bounds, check_finite, check_rows, check_weight
+from skflow.estimators.checks import (
+    check_bounds,
+    check_finite,
+    check_rows,
+    check_weight,
+    check_within,
+)
 from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
@@ -133,8 +139,11 @@ class BaseFlow(
         frame = FrameTemplate.of(X)
         X = check_rows(self, X, reset=not continuing, min_rows=2)
         weight = check_weight(sample_weight, X)
+        bounds = check_bounds(self.bounds, X.shape[1])
+        check_within(bounds, X, "X")
         if X_val is not None:
             X_val = check_rows(self, X_val, reset=False)
+            check_within(bounds, X_val, "X_val")
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
@@ -146,13 +155,17 @@ class BaseFlow(
         if X_val is not None:
             train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
         else:
-            train_rows, held_out = split_rows(rows, self.validation_fraction, rng)
-        if continuing:
-            flow = copy.deepcopy(self.flow_).cpu()
-        else:
-            flow = self._started_flow(
-                rows, train_rows, held_out, floor, initial_seed, rng, given=X_val is not None
+            train_rows, held_out = split_rows(
+                rows, self.validation_fraction, rng, floor.inseparable
             )
+        if continuing:
+            flow, recipe, width = copy.deepcopy(self.flow_).cpu(), self._recipe, self.noise_floor_
+        else:
+            width = floor.width
+            flow, recipe = self._started_flow(
+                rows, train_rows, held_out, floor, bounds, initial_seed, rng,
+                given=X_val is not None,
+            )  # fmt: skip
         if not self.early_stopping:
             train_rows, held_out = rows, None
 
@@ -166,9 +179,11 @@ class BaseFlow(
         if self.early_stopping and held_out is None:
             outcome = Outcome()  # nothing to judge by: the start stands
         else:
-            outcome = self._train(flow, train_rows, held_out, floor.width, training_seed, on_epoch)
+            outcome = self._train(
+                flow, train_rows, held_out, width, bounds, training_seed, on_epoch
+            )
         self._n_passes, self._optimizer_state = 0, None
-        self._finish(flow, outcome, X, weight, floor.width, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, frame)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         self._warn_of(outcome)
         return self
@@ -178,7 +193,9 @@ class BaseFlow(
         """Go once over the rows of ``X``, from where the last call ended.
 
         The first call chooses the start from its rows, so give it a piece that looks like the
-        rest. There is no early stopping: each call takes its steps.
+        rest. There is no early stopping: each call takes its steps. With ``contamination`` the
+        threshold is that of the rows of the last call. Pickling keeps the weights and forgets the
+        optimizer's moments.
 
         Parameters
         ----------
@@ -195,24 +212,27 @@ class BaseFlow(
         frame = FrameTemplate.of(X) if first else self._frame
         X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
+        bounds = check_bounds(self.bounds, X.shape[1])
+        check_within(bounds, X, "X")
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         rows = _positive_rows(X, weight)
         if first:
             floor = self._noise_floor(rows)
             width = floor.width
-            parts = split_rows(rows, self.validation_fraction, rng)
-            flow = self._started_flow(rows, *parts, floor, initial_seed, rng, given=False)
+            parts = split_rows(rows, self.validation_fraction, rng, floor.inseparable)
+            flow, recipe = self._started_flow(
+                rows, *parts, floor, bounds, initial_seed, rng, given=False
+            )
         else:
-            width = self.noise_floor_
-            flow = copy.deepcopy(self.flow_).cpu()
+            flow, recipe, width = copy.deepcopy(self.flow_).cpu(), self._recipe, self.noise_floor_
         n_passes = getattr(self, "_n_passes", 0)
         seed = (training_seed + n_passes) % 2**31
         outcome = self._train(
-            flow, rows, None, width, seed, lambda epoch: False,
+            flow, rows, None, width, bounds, seed, lambda epoch: False,
             max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
         )  # fmt: skip
-        self._finish(flow, outcome, X, weight, width, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, frame)
         self._n_passes = n_passes + 1
         self._optimizer_state = outcome.optimizer_state
         return self
@@ -232,32 +252,32 @@ class BaseFlow(
             )
         return floor
 
-    def _started_flow(self, rows, train_rows, held_out, floor, seed, rng, *, given) -> Flow:
+    def _started_flow(
+        self, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
+    ) -> tuple[Flow, dict]:
         """Choose the start, then put the learned transforms, at identity, on top of it.
 
-        ``given`` says that the held-out rows are the user's own.
+        ``given`` says that the held-out rows are the user's own. Also returns the recipe, from
+        which an unpickled estimator rebuilds the flow.
         """
         n, d = floor.n_distinct, rows.x.shape[1]
-        bounds = check_bounds(self.bounds, rows.x.numpy())
         generator = torch.Generator().manual_seed(seed)
         widths = torch.as_tensor(floor.width)
+        limits = None if bounds is None else tuple(torch.as_tensor(b) for b in bounds)
 
         def spread_rows(part: Rows) -> Rows:
-            x = spread(part.x, widths, generator)
-            if bounds is not None:
-                x = x.clamp(*(torch.as_tensor(b) for b in bounds))
-            return Rows(x, part.weight)
+            return Rows(spread(part.x, widths, generator, limits), part.weight)
 
         to_fit = train_rows if self.early_stopping else rows
         one_candidate = self.start == "standard" and self.base in ("normal", "student_t")
         if held_out is None or one_candidate:
-            recipe = unjudged_recipe(self.start, self.base, n, d, bounded=bounds is not None)
-            start = recipe.fit(spread_rows(to_fit), bounds, rng)
+            only = unjudged_recipe(self.start, self.base, n, d, bounded=bounds is not None)
+            start = only.fit(spread_rows(to_fit), bounds, rng)
         else:
             # A tenth of a small table is too little to choose by; its folds are all of it.
             by_folds = n < SMALL_TABLE and not given
             folds = (
-                make_folds(spread_rows(rows), rng)
+                make_folds(spread_rows(rows), rng, floor.inseparable)
                 if by_folds
                 else [(spread_rows(train_rows), spread_rows(held_out))]
             )
@@ -269,20 +289,20 @@ class BaseFlow(
                 bounds=bounds,
                 rng=rng,
             )
-            refit = by_folds or not self.early_stopping
-            start = (
-                chosen.recipe.fit(spread_rows(to_fit), bounds, rng) if refit else chosen.first_fit
-            )
-        self._recipe = {"start": asdict(start.recipe), "plan": self._plan(n, d)}
-        return self._assemble(start, generator)
+            start = chosen.first_fit
+            if by_folds or not self.early_stopping:
+                start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
+        recipe = {"start": asdict(start.recipe), "plan": self._plan(n, d)}
+        return self._assemble(start, recipe["plan"], generator), recipe
 
-    def _assemble(self, start: Start, generator: torch.Generator | None) -> Flow:
-        learned = self._learned(self._recipe["plan"], start.recipe.n_features, generator)
+    def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
+        learned = self._learned(plan, start.recipe.n_features, generator)
         return Flow([start.fixed, learned.double()], start.base)
 
     def _train(
-        self, flow, rows, held_out, width, seed, on_epoch, *, max_iter=None, optimizer_state=None
-    ) -> Outcome:
+        self, flow, rows, held_out, width, bounds, seed, on_epoch, *,
+        max_iter=None, optimizer_state=None,
+    ) -> Outcome:  # fmt: skip
         n, d = rows.x.shape
         batch_size = self.batch_size
         if batch_size == "auto":
@@ -301,13 +321,14 @@ class BaseFlow(
             max_time=self.max_time,
         )
         return train_flow(
-            flow, rows, held_out, width, settings,
+            flow, rows, held_out, width, bounds, settings,
             device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
             noise=noise, seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
         )  # fmt: skip
 
-    def _finish(self, flow, outcome, X, weight, width, frame) -> None:
+    def _finish(self, flow, recipe, outcome, X, weight, width, frame) -> None:
         """Set the fitted attributes; the threshold comes from all rows given."""
+        self._recipe = recipe
         self.flow_ = flow.eval().requires_grad_(False)
         self._frame = frame
         self.noise_floor_ = width
@@ -410,7 +431,10 @@ class BaseFlow(
         score : float
         """
         scores = self.score_samples(X)
-        return float(np.average(scores, weights=check_weight(sample_weight, scores[:, None])))
+        if sample_weight is None:
+            return float(scores.mean())
+        weight = check_weight(sample_weight, scores[:, None])
+        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw new rows from the fitted density.
@@ -570,8 +594,8 @@ class BaseFlow(
             return
         recipe = StartRecipe(**self._recipe["start"])
         start = Start(recipe, recipe.make_fixed(), recipe.make_base())
-        flow = self._assemble(start, torch.Generator())
-        flow.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+        flow = self._assemble(start, self._recipe["plan"], torch.Generator())
+        flow.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
         self.flow_ = flow.eval().requires_grad_(False)
 
 
@@ -579,4 +603,6 @@ def _positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
     if weight is None:
         return Rows(torch.tensor(X), None)
     kept = weight > 0
+    if (weight[kept] == weight[kept][0]).all():  # a mask, not weights
+        return Rows(torch.tensor(X[kept]), None)
     return Rows(torch.tensor(X[kept]), torch.tensor(weight[kept]))

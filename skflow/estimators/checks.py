@@ -41,14 +41,15 @@ def check_weight(sample_weight, X: np.ndarray) -> np.ndarray | None:
     weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if not weight.sum() > 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
-    return None if (weight == weight[0]).all() else weight
+    if (weight > 0).sum() < 2 and len(X) > 1:
+        raise ValueError("sample_weight is positive for 1 sample only; a density needs two.")
+    return weight
 
 
-def check_bounds(bounds, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def check_bounds(bounds, d: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Lower and upper bound per column from pairs or from {column: pair}, None without any."""
     if bounds is None:
         return None
-    d = X.shape[1]
     pairs = dict(bounds) if isinstance(bounds, dict) else dict(enumerate(bounds))
     if not isinstance(bounds, dict) and len(pairs) != d:
         raise ValueError(f"bounds has {len(pairs)} pairs for {d} columns; give one for each.")
@@ -58,15 +59,24 @@ def check_bounds(bounds, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
             raise ValueError(f"bounds names column {column!r}; give a position from 0 to {d - 1}.")
         if pair is None:
             continue
+        if not (isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2):
+            raise ValueError(f"bounds of column {column}: {pair!r} is no pair (lower, upper).")
         low, high = pair
         lower[column] = -np.inf if low is None else low
         upper[column] = np.inf if high is None else high
         if not lower[column] < upper[column]:
             raise ValueError(f"bounds of column {column}: {low} is not below {high}.")
+    return lower, upper
+
+
+def check_within(bounds: tuple[np.ndarray, np.ndarray] | None, X: np.ndarray, name: str) -> None:
+    """Raise if rows to learn from lie where the density is zero."""
+    if bounds is None:
+        return
+    lower, upper = bounds
     outside = ((lower > X) | (upper < X)).any(0)
     if outside.any():
         raise ValueError(
-            f"columns {np.flatnonzero(outside).tolist()} hold values outside their bounds; "
-            "widen the bounds or drop those rows."
+            f"columns {np.flatnonzero(outside).tolist()} of {name} hold values outside their "
+            "bounds; widen the bounds or drop those rows."
         )
-    return lower, upper

@@ -15,22 +15,42 @@ from skflow.training.loop import Epoch, Outcome, Settings, train
 MIN_HELD_OUT = 5  # fewer held-out rows cannot tell a better density from a worse one
 
 
-def split_rows(rows: Rows, fraction: float, rng: np.random.RandomState) -> tuple[Rows, Rows | None]:
-    """Hold out a random share of the rows; none where that would leave too few to judge by."""
-    n = len(rows.x)
+def split_rows(
+    rows: Rows, fraction: float, rng: np.random.RandomState, groups: np.ndarray | None
+) -> tuple[Rows, Rows | None]:
+    """Hold out a random share of the rows; none where that would leave too few to judge by.
+
+    ``groups`` numbers the rows so that repetitions share a number: they stay together, else the
+    held-out part would hold rows that were fitted. None where every row is its own group.
+    """
+    n = len(rows) if groups is None else int(groups.max()) + 1
     n_held_out = max(round(fraction * n), MIN_HELD_OUT)
     if n_held_out > n // 4 and n_held_out > fraction * n + 1:
         return rows, None
+    if n - n_held_out < 2:
+        raise ValueError(
+            f"validation_fraction={fraction} leaves {n - n_held_out} of {n} rows to fit; lower it."
+        )
     order = rng.permutation(n)
-    return rows[order[n_held_out:]], rows[order[:n_held_out]]
+    if groups is None:
+        return rows[order[n_held_out:]], rows[order[:n_held_out]]
+    held_out = np.isin(groups, order[:n_held_out])
+    return rows[np.flatnonzero(~held_out)], rows[np.flatnonzero(held_out)]
 
 
-def spread(x: Tensor, width: Tensor, generator: torch.Generator) -> Tensor:
-    """Add uniform noise of ``width`` per column, centred: the noise floor."""
+def spread(
+    x: Tensor, width: Tensor, generator: torch.Generator, bounds: tuple[Tensor, Tensor] | None
+) -> Tensor:
+    """Add uniform noise of ``width`` per column, centred: the noise floor. Reflect it at bounds."""
     if not bool((width > 0).any()):
         return x
     noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    return x + width * (noise - 0.5)
+    x = x + width * (noise - 0.5)
+    if bounds is None:
+        return x
+    lower, upper = bounds
+    x = torch.where(x < lower, 2 * lower - x, x)
+    return torch.where(x > upper, 2 * upper - x, x)
 
 
 def train_flow(
@@ -38,6 +58,7 @@ def train_flow(
     rows: Rows,
     held_out: Rows | None,
     width: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray] | None,
     settings: Settings,
     *,
     device: torch.device,
@@ -59,6 +80,7 @@ def train_flow(
     rows, held_out : Rows
     width : ndarray of shape (d,)
         Noise floor, in units of x.
+    bounds : (lower, upper) arrays or None
     settings : Settings
     device, dtype
         Where and in which precision to train.
@@ -75,14 +97,22 @@ def train_flow(
     trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base)).to(dtype).requires_grad_(True)
     generator = torch.Generator(device).manual_seed(seed)
     widths = torch.as_tensor(width, device=device)
+    limits = None
+    if bounds is not None:
+        limits = (
+            torch.as_tensor(bounds[0], device=device),
+            torch.as_tensor(bounds[1], device=device),
+        )
 
     @torch.no_grad()
     def encode(part: Rows) -> tuple[Tensor, float]:
-        z, contribution = fixed(spread(part.x.to(device), widths, generator))
+        z, contribution = fixed(spread(part.x.to(device), widths, generator, limits))
         return z.to(dtype), part.mean(contribution.cpu())
 
     def weight_of(part: Rows) -> Tensor | None:
-        return None if part.weight is None else part.weight.to(device, dtype)
+        # Of mean 1, in float64: a weight's unit must not matter, nor underflow in float32.
+        weight = part.weight_of_mean_one()
+        return None if weight is None else weight.to(device, dtype)
 
     z, train_offset = encode(rows)
     redraw = bool((width > 0).any())

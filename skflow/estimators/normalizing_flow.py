@@ -52,7 +52,7 @@ class NormalizingFlow(BaseFlow):
     contamination : float in (0, 0.5], default=None
         Share of outliers. When set, the estimator is an outlier detector too: `predict`,
         `fit_predict`, `decision_function`.
-    max_iter : int, default=200
+    max_iter : int, default=100
         Most passes over the rows.
     batch_size : int or "auto", default="auto"
         Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
@@ -70,7 +70,7 @@ class NormalizingFlow(BaseFlow):
         Share of the rows held out, at least five rows. Below 20 rows nothing is held out and the
         flow stays at its start.
     n_iter_no_change : int, default=10
-        Epochs without improvement after which the step is cut; after the second time training ends.
+        Epochs without improvement after which the step is cut; after the third time training ends.
     tol : float, default=1e-4
         Smallest improvement of the held-out score that counts, in nats.
     max_time : float, default=None
@@ -161,7 +161,7 @@ class NormalizingFlow(BaseFlow):
         max_mixture_components=32,
         bounds=None,
         contamination=None,
-        max_iter=200,
+        max_iter=100,
         batch_size="auto",
         learning_rate_init=1e-3,
         weight_decay=1e-4,

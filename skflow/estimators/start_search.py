@@ -27,6 +27,7 @@ SHRINKAGES = (1e-6, None)  # next to none (collinear columns need it), and Ledoi
 MAX_MIXTURE_FEATURES = 256  # beyond, d^2 numbers per component are no start but a burden
 ROWS_PER_MEAN = 4  # for every number in a component's mean: fewer, and a component is a spike
 SCREENING_ROWS = 4_000
+JUDGED_AT_ONCE = 4_096
 SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
@@ -36,9 +37,11 @@ STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
 Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
 
 
-def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
-    """Deal the rows into `N_FOLDS` parts, each held out once."""
-    parts = np.array_split(rng.permutation(len(rows)), N_FOLDS)
+def make_folds(rows: Rows, rng: np.random.RandomState, groups: np.ndarray | None) -> list[Fold]:
+    """Deal the rows into `N_FOLDS` parts, each held out once; rows of a group stay together."""
+    groups = np.arange(len(rows)) if groups is None else groups
+    dealt = rng.permutation(groups.max() + 1) % N_FOLDS
+    parts = [np.flatnonzero(dealt[groups] == fold) for fold in range(N_FOLDS)]
     return [
         (rows[np.concatenate([p for p in parts if p is not part])], rows[part]) for part in parts
     ]
@@ -57,13 +60,15 @@ class Candidate:
 class _EncodedFold:
     fixed: Compose
     z: np.ndarray
+    z_screening: np.ndarray
     judge: Rows
     z_judge: torch.Tensor
     contribution: torch.Tensor
 
     def score(self, base: Distribution) -> float:
         with torch.no_grad():
-            return self.judge.mean(base.log_prob(self.z_judge) + self.contribution)
+            scores = torch.cat([base.log_prob(part) for part in self.z_judge.split(JUDGED_AT_ONCE)])
+        return self.judge.mean(scores + self.contribution)
 
 
 class _Space:
@@ -79,16 +84,17 @@ class _Space:
             with torch.no_grad():
                 z_judge, contribution = fixed(judge.x)
             drawn = drawn_by_weight(z.numpy(), fit_rows.weight, rng)
-            self.folds.append(_EncodedFold(fixed, drawn, judge, z_judge, contribution))
+            some = rng.permutation(len(drawn))[:SCREENING_ROWS]
+            self.folds.append(_EncodedFold(fixed, drawn, drawn[some], judge, z_judge, contribution))
 
     def try_base(self, *, screening: bool = False, **base) -> Candidate | None:
         """Fit a base on every fold; None where it cannot be fitted or scored."""
         recipe = replace(self.recipe, **base)
-        rows = SCREENING_ROWS if screening else None
         iterations = SCREENING_ITERATIONS if screening else MIXTURE_ITERATIONS
         fits = []
         for fold in self.folds:
-            fitted = recipe.fit_base(fold.z[:rows], self.seed, iterations)
+            z = fold.z_screening if screening else fold.z
+            fitted = recipe.fit_base(z, self.seed, iterations)
             if fitted is None:
                 return None
             fits.append((fold, fitted))
@@ -190,11 +196,10 @@ def choose_start(
             screened.append((space, _best(candidates)))
     screened.sort(key=lambda pair: pair[1].score, reverse=True)
 
-    finalists: list[Candidate | None] = [best for _, best in screened]
+    # The final fits see all rows: none of screening's own stands for a mixture.
+    finalists: list[Candidate | None] = list(normals)
     for space, best in screened[:2]:
-        reached = best.recipe.n_mixture_components
-        # Only what screening has not seen: more components, all rows, other regularisations.
-        first = 2 * reached if reached == limit and not small else max(1, reached)
+        first = max(1, best.recipe.n_mixture_components)
         tried = best.recipe.regularisation
         finalists.append(space.climb(first, most, tried))
         if small:

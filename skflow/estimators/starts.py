@@ -31,6 +31,13 @@ class Rows:
     def __getitem__(self, index) -> "Rows":
         return Rows(self.x[index], None if self.weight is None else self.weight[index])
 
+    def weight_of_mean_one(self) -> Tensor | None:
+        """Weights in units of their mean; None where all rows weigh the same."""
+        if self.weight is None:
+            return None
+        scaled = self.weight / self.weight.max()
+        return scaled / scaled.mean()
+
     def mean(self, values: Tensor) -> float:
         """Weighted mean of one value per row."""
         if self.weight is None:

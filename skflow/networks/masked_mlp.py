@@ -36,8 +36,8 @@ class MaskedMLP(nn.Module):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        width = hidden_layer_sizes[0]
-        if any(size != width for size in hidden_layer_sizes):
+        width = hidden_layer_sizes[0] if hidden_layer_sizes else 0
+        if not width or any(size != width for size in hidden_layer_sizes):
             raise ValueError(
                 "an autoregressive network has residual blocks of one width; "
                 f"got hidden_layer_sizes={tuple(hidden_layer_sizes)}"

@@ -5,6 +5,7 @@ computed and read once an epoch. The untrained flow counts as epoch 0, so traini
 replace it by something better on the held-out rows.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 CLIP = 5.0  # gradient norm: spline couplings meet rare steep batches
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
@@ -20,7 +21,7 @@ WARMUP_STEPS = 100  # a sharp start loses at once to a full-sized first step
 BASE_RATE = 0.1  # step of the base against that of the rest: a fitted base moves slowly
 EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 DECAY = 0.3  # of the step, when validation stalls
-MAX_DECAYS = 1  # then a further stall ends the training
+MAX_DECAYS = 2  # then a further stall ends the training
 ROLLBACK_DECAY = 0.3
 MAX_ROLLBACKS = 10
 EVALUATION_ROWS = 4096
@@ -63,6 +64,24 @@ class Outcome:
     optimizer_state: dict | None = None
 
 
+class Average:
+    """A running average of a module's weights; nothing of it lives on the host."""
+
+    def __init__(self, module: nn.Module):
+        self.module = copy.deepcopy(module)
+        self.source, self.target = list(module.parameters()), list(self.module.parameters())
+        self.move = get_ema_multi_avg_fn(AVERAGING)
+
+    def update(self) -> None:
+        """Move towards the module's present weights."""
+        self.move(self.target, self.source, None)
+
+    def restart(self) -> None:
+        """Forget the past."""
+        for target, source in zip(self.target, self.source, strict=True):
+            target.detach().copy_(source.detach())
+
+
 @torch.no_grad()
 def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
     """Weighted mean log-density of the rows ``x``, in chunks."""
@@ -89,9 +108,12 @@ def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate, eps=EPSILON, fused=True)
 
 
-def make_average(flow: nn.Module) -> AveragedModel:
-    """Start a running average of the weights."""
-    return AveragedModel(flow, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
+def resume(optimizer: torch.optim.Optimizer, state: dict) -> None:
+    """Load moments and step counts; rates and decay stay those of the present settings."""
+    kept = [(group["peak"], group["weight_decay"]) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, (peak, decay) in zip(optimizer.param_groups, kept, strict=True):
+        group["peak"], group["weight_decay"] = peak, decay
 
 
 def snapshot(module: nn.Module) -> dict[str, Tensor]:
@@ -106,6 +128,7 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["peak"] * factor * min(1.0, group["steps"] / WARMUP_STEPS)
 
 
+@torch.enable_grad()
 def train(
     flow: nn.Module,
     draw_epoch: Callable[[int], Tensor],
@@ -126,6 +149,7 @@ def train(
     draw_epoch : callable
         From the number of the epoch to its rows (n, d): the same data, perhaps with fresh noise.
     weight : Tensor of shape (n,) or None
+        Of mean 1: the loss of a batch is the mean of ``-weight * score``.
     validation, validation_weight : Tensor or None
         Held-out rows. With None the last weights stand, else the best ones on these rows.
     settings : Settings
@@ -142,22 +166,23 @@ def train(
     """
     started = time.monotonic()
     outcome = Outcome()
+    if validation is not None:
+        outcome.start_score = outcome.best_score = mean_log_prob(
+            flow, validation, validation_weight
+        )
     parameters = list(flow.parameters())
     if not parameters:
         return outcome
     optimizer = make_optimizer(flow, settings)
     if optimizer_state is not None:
-        optimizer.load_state_dict(optimizer_state)
-    average = make_average(flow)
+        resume(optimizer, optimizer_state)
+    average = Average(flow)
     good = best = snapshot(flow)
-    if validation is not None:
-        outcome.start_score = outcome.best_score = mean_log_prob(
-            flow, validation, validation_weight
-        )
     factor, n_decays, stalled = 1.0, 0, 0
     out_of_time = False
     for epoch in range(1, settings.max_iter + 1):
         x = draw_epoch(epoch)
+        before = snapshot(flow)
         n_batches = max(1, round(len(x) / settings.batch_size))
         # One batch is the whole table: drawing its order would only change the rounding.
         order = (
@@ -172,13 +197,12 @@ def train(
             if weight is None:
                 loss = -score.mean()
             else:
-                w = weight[batch]
-                loss = -(score * w).sum() / w.sum()
+                loss = -(score * weight[batch]).mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, CLIP)
             optimizer.step()
-            average.update_parameters(flow)
+            average.update()
             total += loss.detach() / n_batches
             if settings.max_time is not None and time.monotonic() - started > settings.max_time:
                 out_of_time = True
@@ -194,7 +218,8 @@ def train(
         record = Epoch(epoch, train_loss, score_now, rate, time.monotonic() - started)
         outcome.history.append(record)
         if math.isfinite(train_loss) and (validation is None or math.isfinite(score_now)):
-            good = snapshot(flow)
+            # The loss has seen the weights the epoch began with, not those its last step left.
+            good = before
             stalled += 1
             if validation is None:
                 outcome.best_epoch = epoch
@@ -203,7 +228,8 @@ def train(
                 best = snapshot(candidate)
         else:
             flow.load_state_dict(good)
-            optimizer, average = make_optimizer(flow, settings), make_average(flow)
+            optimizer = make_optimizer(flow, settings)
+            average.restart()
             factor *= ROLLBACK_DECAY
             outcome.n_rollbacks += 1
         if on_epoch(record) or out_of_time or outcome.n_rollbacks == MAX_ROLLBACKS:
@@ -214,7 +240,11 @@ def train(
                 break
             factor, n_decays, stalled = factor * DECAY, n_decays + 1, 0
             flow.load_state_dict(best)
+            average.restart()
     if validation is not None:
         flow.load_state_dict(best)
+    elif not math.isfinite(mean_log_prob(flow, x, weight)):
+        flow.load_state_dict(good)
+        outcome.n_rollbacks += 1
     outcome.optimizer_state = optimizer.state_dict()
     return outcome

@@ -91,4 +91,5 @@ class Bound(DimensionwiseTransform):
         half = sign * z
         distance = half.exp() if self.half_line == "log" else F.softplus(half)
         x_half = torch.where(above, upper, lower) + sign * self.scale * distance
-        return torch.where(both, x_both, torch.where(below | above, x_half, z))
+        x = torch.where(both, x_both, torch.where(below | above, x_half, z))
+        return x.clamp(self.lower, self.upper)  # rounding may step over a bound

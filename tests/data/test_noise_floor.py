@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skflow.data.noise_floor import distinct_rows, find_noise_floor
+from skflow.data.noise_floor import find_noise_floor
 
 RNG = np.random.default_rng(0)
 SMOOTH = RNG.normal(size=500)
@@ -43,5 +43,14 @@ def test_a_constant_gets_a_positive_width(value):
 def test_repeated_rows_are_no_lattice():
     X = RNG.normal(size=(50, 3))
     repeated = np.repeat(X, 4, axis=0)
-    assert find_noise_floor(repeated).kinds == ("continuous",) * 3
-    np.testing.assert_array_equal(distinct_rows(repeated), X)
+    floor = find_noise_floor(repeated)
+    assert floor.kinds == ("continuous",) * 3
+    assert floor.n_distinct == 50
+    assert len(np.unique(floor.inseparable)) == 50
+    assert find_noise_floor(X).inseparable is None
+
+
+def test_values_that_differ_by_rounding_are_one():
+    column = np.where(SMOOTH < 0, 0.3, 0.1 + 0.2) + RNG.integers(0, 3, 500)
+    floor = find_noise_floor(np.column_stack([column, SMOOTH]))
+    np.testing.assert_allclose(floor.width, [1, 0])
