@@ -51,6 +51,7 @@ from skflow.transforms import Compose
 
 CHUNK_ROWS = 4096  # scored at a time, at most: the intermediate arrays stay in the cache
 CHUNK_BYTES = 1_000  # that a value of a row takes on its way through a spline layer
+RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 NOISE_ROWS = 5_000  # below, the training rows get noise
 
 
@@ -358,11 +359,14 @@ class BaseFlow(
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        improving = len(outcome.history) - outcome.best_epoch < self.n_iter_no_change
-        if self.early_stopping and len(outcome.history) == self.max_iter and improving:
+        if not self.early_stopping or len(outcome.history) < self.max_iter:
+            return
+        scores = [outcome.start_score, *(epoch.validation_score for epoch in outcome.history)]
+        gain = outcome.best_score - max(scores[: -self.n_iter_no_change] or scores[:1])
+        if gain > RISING:
             warnings.warn(
-                f"the held-out score was still rising after max_iter={self.max_iter} epochs; "
-                "raise max_iter for a better fit.",
+                f"the held-out score rose by {gain:.2f} nats in the last epochs before "
+                f"max_iter={self.max_iter}; raise max_iter for a better fit.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

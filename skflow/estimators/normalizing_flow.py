@@ -123,9 +123,9 @@ class NormalizingFlow(BaseFlow):
     --------
     >>> from sklearn.datasets import make_moons
     >>> from skflow import NormalizingFlow
-    >>> X, _ = make_moons(500, noise=0.1, random_state=0)
-    >>> flow = NormalizingFlow(max_iter=5, random_state=0).fit(X[:400])
-    >>> flow.score_samples(X[400:]).shape
+    >>> X, _ = make_moons(300, noise=0.1, random_state=0)
+    >>> flow = NormalizingFlow(random_state=0).fit(X[:200])
+    >>> flow.score_samples(X[200:]).shape
     (100,)
     >>> flow.sample(3, random_state=0).shape
     (3, 2)
