@@ -43,7 +43,8 @@ from skflow.estimators.checks import (
 from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
-from skflow.estimators.starts import Rows, Start, StartRecipe
+from skflow.estimators.starts import Rows, Start
+from skflow.estimators.state import ArrayStateMixin
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
@@ -65,6 +66,7 @@ def _detects_outliers(estimator) -> bool:
 
 
 class BaseFlow(
+    ArrayStateMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -570,37 +572,6 @@ class BaseFlow(
         detects = self.contamination is not None
         tags.estimator_type = "outlier_detector" if detects else "density_estimator"
         return tags
-
-    def __getstate__(self):
-        """Arrays and plain values: weights as numpy, no device, callbacks or optimizer."""
-        state = super().__getstate__().copy()
-        for volatile in ("_optimizer_state", "_skl_callbacks"):
-            state.pop(volatile, None)
-        flow = state.pop("flow_", None)
-        if flow is not None:
-            from skflow import __version__
-
-            state["_skflow_version"] = __version__
-            state["_weights"] = {k: v.cpu().numpy() for k, v in flow.state_dict().items()}
-        frame = state.get("_frame")
-        if frame is not None:
-            state["_frame"] = asdict(frame)
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        weights = state.pop("_weights", None)
-        state.pop("_skflow_version", None)
-        if state.get("_frame") is not None:
-            state["_frame"] = FrameTemplate(**state["_frame"])
-        super().__setstate__(state)
-        if weights is None:
-            return
-        recipe = StartRecipe(**self._recipe["start"])
-        start = Start(recipe, recipe.make_fixed(), recipe.make_base())
-        flow = self._assemble(start, self._recipe["plan"], torch.Generator())
-        flow.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
-        self.flow_ = flow.eval().requires_grad_(False)
 
 
 def _positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
