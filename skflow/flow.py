@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.base import Distribution
-from skflow.transforms.base import Compose, Transform
+from skflow.transforms.base import Compose, TrainingTerm, Transform
 
 
 class Flow(nn.Module):
@@ -67,3 +67,8 @@ class Flow(nn.Module):
     def decode(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """Data rows x of latent rows ``z``."""
         return self.transform.inverse(z, context)
+
+    def take_training_terms(self) -> list[Tensor]:
+        """What layers ask for beside the likelihood of the last pass: each of shape (n,)."""
+        terms = [m.take() for m in self.modules() if isinstance(m, TrainingTerm)]
+        return [term for term in terms if term is not None]

@@ -44,7 +44,8 @@ def row_groups(X: np.ndarray) -> np.ndarray:
     return np.unique(packed.ravel(), return_inverse=True)[1]
 
 
-def _column(values: np.ndarray) -> tuple[float, str]:
+def column_resolution(values: np.ndarray) -> tuple[float, str]:
+    """Width of the noise that a column needs, and what kind of column it is."""
     unique = np.unique(values)
     if len(unique) == 1:
         return CONSTANT_WIDTH * (abs(unique[0]) or 1.0), "constant"
@@ -69,6 +70,6 @@ def find_noise_floor(X: np.ndarray) -> NoiseFloor:
     groups = row_groups(X)
     # Without repetitions, so that a weight of 2 and a row given twice agree.
     rows = X[np.sort(np.unique(groups, return_index=True)[1])]
-    found = [_column(column) for column in rows.T]
+    found = [column_resolution(column) for column in rows.T]
     widths, kinds = zip(*found, strict=True)
     return NoiseFloor(np.array(widths), kinds, groups)

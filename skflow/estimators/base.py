@@ -110,6 +110,21 @@ class BaseFlow(
     def _learned(self, plan: dict, n_features: int, generator: torch.Generator | None) -> Compose:
         """Build the trainable transforms of a plan; the identity at first."""
 
+    # -- what a subclass may change ------------------------------------------------------------
+
+    def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        return check_bounds(self.bounds, X.shape[1])
+
+    def _find_noise_floor(self, X: np.ndarray) -> NoiseFloor:
+        return find_noise_floor(X)
+
+    def _start_options(self) -> tuple[str, str]:
+        """Which starts and bases to choose from: see `choose_start`."""
+        return self.start, self.base
+
+    def _learning_rate(self) -> float:
+        return self.learning_rate_init
+
     # -- fitting ------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -142,7 +157,7 @@ class BaseFlow(
         frame = FrameTemplate.of(X)
         X = check_rows(self, X, reset=not continuing, min_rows=2)
         weight = check_weight(sample_weight, X)
-        bounds = check_bounds(self.bounds, X.shape[1])
+        bounds = self._check_bounds(X)
         check_within(bounds, X, "X")
         if X_val is not None:
             X_val = check_rows(self, X_val, reset=False)
@@ -215,7 +230,7 @@ class BaseFlow(
         frame = FrameTemplate.of(X) if first else self._frame
         X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
-        bounds = check_bounds(self.bounds, X.shape[1])
+        bounds = self._check_bounds(X)
         check_within(bounds, X, "X")
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
@@ -242,7 +257,7 @@ class BaseFlow(
 
     def _noise_floor(self, rows: Rows) -> NoiseFloor:
         """Find the noise floor; say once where it is not zero."""
-        floor = find_noise_floor(rows.x.numpy())
+        floor = self._find_noise_floor(rows.x.numpy())
         found = [f"{i} ({kind})" for i, kind in enumerate(floor.kinds) if kind != "continuous"]
         if found:
             warnings.warn(
@@ -272,9 +287,10 @@ class BaseFlow(
             return Rows(spread(part.x, widths, generator, limits), part.weight)
 
         to_fit = train_rows if self.early_stopping else rows
-        one_candidate = self.start == "standard" and self.base in ("normal", "student_t")
+        start_option, base_option = self._start_options()
+        one_candidate = start_option == "standard" and base_option in ("normal", "student_t")
         if held_out is None or one_candidate:
-            only = unjudged_recipe(self.start, self.base, n, d, bounded=bounds is not None)
+            only = unjudged_recipe(start_option, base_option, n, d, bounded=bounds is not None)
             start = only.fit(spread_rows(to_fit), bounds, rng)
         else:
             # A tenth of a small table is too little to choose by; its folds are all of it.
@@ -286,8 +302,8 @@ class BaseFlow(
             )
             chosen = choose_start(
                 folds,
-                start=self.start,
-                base=self.base,
+                start=start_option,
+                base=base_option,
                 max_components=self.max_mixture_components,
                 bounds=bounds,
                 rng=rng,
@@ -302,22 +318,24 @@ class BaseFlow(
         learned = self._learned(plan, start.recipe.n_features, generator)
         return Flow([start.fixed, learned.double()], start.base)
 
+    def _rows_per_step(self, n: int) -> int:
+        if self.batch_size != "auto":
+            return self.batch_size
+        # Twenty steps an epoch for most tables, two hundred for large ones.
+        return int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
+
     def _train(
         self, flow, rows, held_out, width, bounds, seed, on_epoch, *,
         max_iter=None, optimizer_state=None,
     ) -> Outcome:  # fmt: skip
         n, d = rows.x.shape
-        batch_size = self.batch_size
-        if batch_size == "auto":
-            # Twenty steps an epoch for most tables, two hundred for large ones.
-            batch_size = int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
         noise = self.noise
         if noise == "auto":
             noise = 0.1 * n ** (-1 / (d + 4)) if n < NOISE_ROWS else 0.0
         settings = Settings(
             max_iter=max_iter or self.max_iter,
-            batch_size=batch_size,
-            learning_rate_init=self.learning_rate_init,
+            batch_size=self._rows_per_step(n),
+            learning_rate_init=self._learning_rate(),
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,

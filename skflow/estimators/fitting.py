@@ -147,6 +147,7 @@ def train_flow(
     outcome.history = [in_units_of_x(epoch) for epoch in outcome.history]
     outcome.best_score += validation_offset
     outcome.start_score += validation_offset
-    learned.load_state_dict(trunk.transform.steps[0].state_dict())
+    # The trained layers themselves, not only their weights: some count what happened to them.
+    flow.transform.steps[1] = trunk.transform.steps[0].double()
     flow.base.load_state_dict(trunk.base.state_dict())
     return outcome

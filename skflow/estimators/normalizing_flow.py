@@ -240,6 +240,4 @@ class NormalizingFlow(BaseFlow):
                 ),
             ]
         # Back to the columns' own order, in which the base was fitted.
-        restore = Permutation(n_features, reverse=True)
-        restore.order.copy_(order.argsort())
-        return Compose([*steps, restore])
+        return Compose([*steps, Permutation(n_features, order=order.argsort())])

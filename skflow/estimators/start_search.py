@@ -136,9 +136,13 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
     if start == "marginal" and not knots:
         knots = [max(4, n // ROWS_PER_KNOT)]
     whitened = [replace(plain, whiten=True, shrinkage=s) for s in SHRINKAGES]
-    marginal = [replace(plain, marginal_knots=k) for k in knots]
-    marginal += [replace(recipe, whiten=True, shrinkage=SHRINKAGES[0]) for recipe in marginal]
+    columnwise = [replace(plain, marginal_knots=k) for k in knots]
+    marginal = [
+        *columnwise,
+        *(replace(recipe, whiten=True, shrinkage=SHRINKAGES[0]) for recipe in columnwise),
+    ]
     return {
+        "columnwise": [plain, *columnwise],
         "standard": [plain],
         "whiten": whitened,
         "marginal": marginal,
@@ -161,7 +165,8 @@ def choose_start(
     ----------
     folds : list of (Rows, Rows)
         Rows to fit to and rows to judge by.
-    start : {"auto", "standard", "whiten", "marginal"}
+    start : {"auto", "standard", "whiten", "marginal", "columnwise"}
+        "columnwise" is "auto" without whitening, which would mix the pixels of an image.
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
@@ -184,26 +189,29 @@ def choose_start(
     small = n < SMALL_TABLE
     most = min(max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
     limit = most if small else min(SCREENING_COMPONENTS, most)
-    regularisations = [StartRecipe.regularisation]
-    if small and most <= SCREENING_COMPONENTS:  # many columns for the rows
-        regularisations.append(STRONG_REGULARISATION[1])
+    many_columns = small and most <= SCREENING_COMPONENTS
+    usual = STRONG_REGULARISATION[1] if many_columns else StartRecipe.regularisation
+    first = 1 if small else limit
     screened = []
     for space, normal in zip(spaces, normals, strict=True):
-        first = 1 if small else limit
-        climbs = [space.climb(first, limit, r, screening=True) for r in regularisations]
-        candidates = [c for c in (normal, *climbs) if c is not None]
+        candidates = [c for c in (normal, space.climb(first, limit, usual, screening=True)) if c]
         if candidates:
             screened.append((space, _best(candidates)))
     screened.sort(key=lambda pair: pair[1].score, reverse=True)
 
     # The final fits see all rows: none of screening's own stands for a mixture.
     finalists: list[Candidate | None] = list(normals)
-    for space, best in screened[:2]:
-        first = max(1, best.recipe.n_mixture_components)
-        tried = best.recipe.regularisation
-        finalists.append(space.climb(first, most, tried))
-        if small:
-            finalists += [space.climb(first, most, r) for r in STRONG_REGULARISATION if r != tried]
+    if small:
+        for space, best in screened[:2]:
+            first = max(1, best.recipe.n_mixture_components)
+            finalists += [space.climb(first, most, r) for r in (usual, *STRONG_REGULARISATION)]
+    else:
+        climbed = [
+            (space, space.climb(limit, most, usual, screening=True)) for space, _ in screened[:2]
+        ]
+        space, best = max(climbed, key=lambda pair: pair[1].score if pair[1] else -np.inf)
+        if best:
+            finalists.append(space.climb(best.recipe.n_mixture_components, most, usual))
     return _best(finalists)
 
 

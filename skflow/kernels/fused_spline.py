@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, spline_forward
+from skflow.kernels.bin_gradient import evaluate, gradient
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET
 
 
 def _locate(share, cumulated, index):
@@ -47,19 +48,12 @@ class _FusedSpline(torch.autograd.Function):
         slope0 = MIN_SLOPE + F.softplus(raw0 + SLOPE_OFFSET)
         slope1 = MIN_SLOPE + F.softplus(raw1 + SLOPE_OFFSET)
 
-        xi = (position - base - scale * before_x) / width
-        s = height / width
-        t = xi * (1 - xi)
-        numerator = s * xi * xi + slope0 * t
-        denominator = s + (slope0 + slope1 - 2 * s) * t
-        rate = slope1 * xi * xi + 2 * s * t + slope0 * (1 - xi) * (1 - xi)
-        ratio = numerator / denominator
-        z = bottom + height * ratio
-        log_derivative = torch.log(s * s * rate / (denominator * denominator))
+        left = base + scale * before_x
+        z, log_derivative, saved = evaluate(position, left, width, bottom, height, slope0, slope1)
 
         ctx.save_for_backward(
             inside, index, share_x, share_y, share_x_at, before_x, share_y_at, before_y,
-            width, height, raw0, raw1, slope0, slope1, xi, denominator, rate, ratio,
+            raw0, raw1, *saved,
         )  # fmt: skip
         ctx.scale = scale
         return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
@@ -69,32 +63,14 @@ class _FusedSpline(torch.autograd.Function):
     def backward(ctx, grad_z, grad_log):
         (
             inside, index, share_x, share_y, share_x_at, before_x, share_y_at, before_y,
-            width, height, raw0, raw1, slope0, slope1, xi, denominator, rate, ratio,
+            raw0, raw1, *saved,
         ) = ctx.saved_tensors  # fmt: skip
         n_bins = share_x.shape[0]
         g = torch.where(inside, grad_z, 0.0)
         q = torch.where(inside, grad_log, 0.0)
-        s = height / width
-        other = 1 - xi
-        t = xi * other
-        tilt = other - xi  # derivative of t
+        g_x, g_width, g_height, g_slope0, g_slope1 = gradient(g, q, tuple(saved))
 
-        g_numerator = g * height / denominator
-        g_denominator = -(g_numerator * ratio + 2 * q / denominator)
-        g_rate = q / rate
-        g_s = g_numerator * xi * xi + g_denominator * (1 - 2 * t) + 2 * (g_rate * t + q / s)
-        g_xi = (
-            g_numerator * (2 * s * xi + slope0 * tilt)
-            + g_denominator * (slope0 + slope1 - 2 * s) * tilt
-            + 2 * g_rate * (slope1 * xi + s * tilt - slope0 * other)
-        )
-        g_slope0 = (g_numerator + g_denominator) * t + g_rate * other * other
-        g_slope1 = g_denominator * t + g_rate * xi * xi
-        g_x = g_xi / width
-        g_height = g * ratio + g_s / width
-        g_width = -(g_s * s + g_xi * xi) / width
-
-        bins = torch.arange(n_bins, device=xi.device).reshape(-1, *[1] * xi.dim())
+        bins = torch.arange(n_bins, device=g.device).reshape(-1, *[1] * g.dim())
         before, here = bins < index, bins == index
 
         def through_softmax(share, share_at, share_before, g_left, g_size):
@@ -112,6 +88,4 @@ class _FusedSpline(torch.autograd.Function):
 
 def fused_spline_forward(x, widths, heights, slopes, bound):
     """`rational_quadratic.spline_forward` for parameters of the full shape ``(K, *x.shape)``."""
-    if widths.shape[1:] != x.shape:  # shared parameters: let autograd sum over the rows
-        return spline_forward(x, widths, heights, slopes, bound)
     return _FusedSpline.apply(x, widths, heights, slopes, bound)

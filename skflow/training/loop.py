@@ -84,8 +84,11 @@ class Average:
 
 @torch.no_grad()
 def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
-    """Weighted mean log-density of the rows ``x``, in chunks."""
+    """Weighted mean log-density of the rows ``x``, in chunks and in evaluation mode."""
+    training = flow.training
+    flow.eval()
     scores = torch.cat([flow(chunk) for chunk in x.split(EVALUATION_ROWS)]).double()
+    flow.train(training)
     if weight is None:
         return float(scores.mean())
     return float((scores * weight).sum() / weight.sum())
@@ -94,7 +97,7 @@ def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
 def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
     """AdamW. Matrices of networks decay; the base takes smaller steps."""
     base = list(flow.base.parameters())
-    matrices = [m.weight for m in flow.transform.modules() if isinstance(m, nn.Linear)]
+    matrices = [m.weight for m in flow.transform.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}
     rest = [p for p in flow.parameters() if id(p) not in known]
     rate = settings.learning_rate_init
@@ -145,7 +148,7 @@ def train(
     Parameters
     ----------
     flow : Flow
-        Its forward gives log-densities.
+        Its forward gives log-densities, in training mode with the gradients to learn from.
     draw_epoch : callable
         From the number of the epoch to its rows (n, d): the same data, perhaps with fresh noise.
     weight : Tensor of shape (n,) or None
@@ -166,6 +169,7 @@ def train(
     """
     started = time.monotonic()
     outcome = Outcome()
+    flow.train()
     if validation is not None:
         outcome.start_score = outcome.best_score = mean_log_prob(
             flow, validation, validation_weight
@@ -193,11 +197,10 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         for batch in order.tensor_split(n_batches):
             set_rate(optimizer, factor)
-            score = flow(x[batch])
-            if weight is None:
-                loss = -score.mean()
-            else:
-                loss = -(score * weight[batch]).mean()
+            row_loss = -flow(x[batch])
+            for term in flow.take_training_terms():
+                row_loss = row_loss + term
+            loss = row_loss.mean() if weight is None else (row_loss * weight[batch]).mean()
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, CLIP)
@@ -235,7 +238,8 @@ def train(
         if on_epoch(record) or out_of_time or outcome.n_rollbacks == MAX_ROLLBACKS:
             break
         if validation is not None and stalled >= settings.n_iter_no_change:
-            if n_decays == MAX_DECAYS:
+            # A start that a whole round of epochs did not improve gets one smaller step, no more.
+            if n_decays == (MAX_DECAYS if outcome.best_epoch else 1):
                 outcome.stopped_early = True
                 break
             factor, n_decays, stalled = factor * DECAY, n_decays + 1, 0

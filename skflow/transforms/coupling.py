@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import DimensionwiseTransform
@@ -26,6 +27,9 @@ class Coupling(DimensionwiseTransform):
         Identity at zero parameters.
     n_kept : int, default=n_features // 2
     hidden_layer_sizes : sequence of int
+    network : Module, optional
+        In place of the perceptron: from the kept columns (n, n_kept) to parameters
+        (n_parameters, n_features - n_kept, n).
     n_context : int
         Width of the context, 0 for none.
     generator : torch.Generator, optional
@@ -43,19 +47,22 @@ class Coupling(DimensionwiseTransform):
         *,
         n_kept: int | None = None,
         hidden_layer_sizes: Sequence[int] = (128, 128),
+        network: nn.Module | None = None,
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
         self.family = family
         self.n_kept = n_features // 2 if n_kept is None else n_kept
-        self.network = MLP(
-            self.n_kept + n_context,
-            family.n_parameters,
-            n_features - self.n_kept,
-            hidden_layer_sizes,
-            generator=generator,
-        )
+        if network is None:
+            network = MLP(
+                self.n_kept + n_context,
+                family.n_parameters,
+                n_features - self.n_kept,
+                hidden_layer_sizes,
+                generator=generator,
+            )
+        self.network = network
 
     def _parameters_given(self, kept, context):
         seen = kept.clamp(-CONDITIONER_REACH, CONDITIONER_REACH)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skflow.kernels.fused_spline import fused_spline_forward
 from skflow.kernels.rational_quadratic import spline_inverse
+from skflow.kernels.shared_spline import shared_spline_forward
 
 MAX_LOG_SCALE = 5.0  # e^5: no single layer needs more, and exp of it never overflows
 
@@ -82,7 +83,9 @@ class RationalQuadratic:
         return parameters.split([self.n_bins, self.n_bins, self.n_bins - 1])
 
     def forward(self, x, parameters):
-        return fused_spline_forward(x, *self._split(parameters), self.bound)
+        shared = parameters.shape[1:] != x.shape
+        spline = shared_spline_forward if shared else fused_spline_forward
+        return spline(x, *self._split(parameters), self.bound)
 
     def inverse(self, z, parameters):
         return spline_inverse(z, *self._split(parameters), self.bound)

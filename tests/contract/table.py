@@ -17,14 +17,24 @@ from skflow.transforms import (
     Bound,
     Compose,
     Coupling,
+    DenseLinear,
     Elementwise,
+    ExactConvolution,
     LeakyReLU,
     LULinear,
     MarginalSpline,
+    NewtonLinear,
+    OnFirst,
     Permutation,
     RationalQuadratic,
+    RelativeLinear,
+    SelfNormalizingConvolution,
+    SelfNormalizingLinear,
+    SmoothLeakyReLU,
     Standardize,
     Whiten,
+    dirac_kernel,
+    random_rotation,
 )
 
 SPLINE = RationalQuadratic(n_bins=5, bound=3.0)
@@ -48,7 +58,17 @@ TRANSFORMS = {
     "leaky_relu": lambda d, c: LeakyReLU(0.3),
     "elementwise_affine": lambda d, c: Elementwise(d, Affine()),
     "elementwise_spline": lambda d, c: Elementwise(d, SPLINE),
+    "smooth_leaky_relu": lambda d, c: SmoothLeakyReLU(),
     "lu_linear": lambda d, c: LULinear(d),
+    "lu_rotated": lambda d, c: LULinear(d, weight=random_rotation(d, generator())),
+    "dense": lambda d, c: DenseLinear(d),
+    "newton": lambda d, c: NewtonLinear(d),
+    "relative": lambda d, c: RelativeLinear(d),
+    "self_normalizing": lambda d, c: SelfNormalizingLinear(d),
+    "pixelwise": lambda d, c: SelfNormalizingLinear(d, d),  # one channel at d positions
+    "convolution_exact": lambda d, c: ExactConvolution((1, d, 1), dirac_kernel(1, (3, 3))),
+    "convolution_self": lambda d, c: SelfNormalizingConvolution((d, 1, 1), dirac_kernel(d, (1, 1))),
+    "on_first": lambda d, c: OnFirst((d + 1) // 2, DenseLinear((d + 1) // 2)),
     "permutation": lambda d, c: Permutation(d, generator=generator()),
     "reverse": lambda d, c: Permutation(d, reverse=True),
     "coupling_additive": lambda d, c: Coupling(
@@ -120,4 +140,4 @@ def make_transform(name, d, n_context=0, seed=0):
     transform = TRANSFORMS[name](d, n_context).double()
     context = torch.zeros(200, n_context, dtype=torch.float64) if n_context else None
     transform.initialize(example_rows(name, 200, d, seed=7), context=context)
-    return randomise(transform, seed)
+    return randomise(transform, seed).eval()

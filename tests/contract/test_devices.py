@@ -21,7 +21,7 @@ def test_transforms_stay_on_their_device(name, n_context, device):
     transform = TRANSFORMS[name](3, n_context).double()
     if n_context == 0:
         transform.initialize(example_rows(name, 40, 3))
-    transform = transform.to(device)
+    transform = transform.eval().to(device)
     context = rows(5, n_context, device) if n_context else None
     flow = Flow([transform], StandardNormal(3).double().to(device))
     x = rows(5, 3, device)
@@ -47,6 +47,6 @@ def test_distributions_stay_on_their_device(name, device):
 def test_cuda_gives_the_cpus_numbers(name):
     transform = TRANSFORMS[name](3, 0).double()
     x = example_rows(name, 40, 3)
-    z = transform.initialize(x)
+    z = transform.eval().initialize(x)
     on_cuda = transform.to("cuda")(x.to("cuda"))[0].cpu()
     torch.testing.assert_close(on_cuda, z, atol=1e-9, rtol=1e-9)

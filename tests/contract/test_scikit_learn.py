@@ -3,8 +3,8 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skflow import NormalizingFlow
-from tests.estimators.configurations import FULL_BATCH, QUICK
+from skflow import NormalizingFlow, SelfNormalizingFlow
+from tests.estimators.configurations import FULL_BATCH, QUICK, TRAINED_FULLY
 
 pytestmark = [
     # The checks fit tables of integers, constants and three epochs on purpose.
@@ -27,6 +27,9 @@ STOCHASTIC = {
         NormalizingFlow(**FULL_BATCH),
         NormalizingFlow(**FULL_BATCH, contamination=0.1),
         NormalizingFlow("affine_autoregressive", **FULL_BATCH),
+        SelfNormalizingFlow(**TRAINED_FULLY),
+        SelfNormalizingFlow(**TRAINED_FULLY, logdet_gradient="self", contamination=0.1),
+        SelfNormalizingFlow(**TRAINED_FULLY, logdet_gradient="lu"),
     ]
 )
 def test_full_batch_passes_every_check(estimator, check):
@@ -34,7 +37,11 @@ def test_full_batch_passes_every_check(estimator, check):
 
 
 @parametrize_with_checks(
-    [NormalizingFlow(), NormalizingFlow(**{**QUICK, "random_state": None}, contamination=0.1)],
+    [
+        NormalizingFlow(),
+        NormalizingFlow(**{**QUICK, "random_state": None}, contamination=0.1),
+        SelfNormalizingFlow(),
+    ],
     expected_failed_checks=lambda estimator: STOCHASTIC,
     xfail_strict=True,
 )

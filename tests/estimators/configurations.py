@@ -3,11 +3,10 @@
 from skflow import NormalizingFlow
 
 # Everything deterministic and full-batch: no held-out part, no noise, one step per epoch.
-FULL_BATCH = {
+TRAINED_FULLY = {
     "start": "standard",
     "base": "normal",
     "n_layers": 1,
-    "hidden_layer_sizes": (4,),
     "n_bins": 3,
     "max_iter": 3,
     "batch_size": 1_000_000,
@@ -16,6 +15,7 @@ FULL_BATCH = {
     "dtype": "float64",
     "device": "cpu",
 }
+FULL_BATCH = {**TRAINED_FULLY, "hidden_layer_sizes": (4,)}
 QUICK = {"n_layers": 2, "hidden_layer_sizes": (8, 8), "n_bins": 4, "max_iter": 3, "random_state": 0}
 
 

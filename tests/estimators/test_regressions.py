@@ -133,6 +133,9 @@ def test_without_held_out_rows_a_bad_end_is_rolled_back():
             score = x[:, 0] * 0 + self.weight
             return torch.where(self.weight > 0.45, torch.nan, score)
 
+        def take_training_terms(self):
+            return []
+
     from skflow.training.loop import Settings, train
 
     flow, x = Cliff(), torch.ones(10, 1)

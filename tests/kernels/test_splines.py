@@ -11,6 +11,7 @@ from skflow.kernels.rational_quadratic import (
     spline_forward,
     spline_inverse,
 )
+from skflow.kernels.shared_spline import shared_spline_forward
 
 
 def arguments(d=3, n=200, k=7, scale=2.0, dtype=torch.float64):
@@ -41,13 +42,19 @@ def test_gradcheck_of_the_fast_twin():
     assert torch.autograd.gradcheck(lambda *a: fused_spline_forward(*a, 3.0), leaves)
 
 
-def test_shared_parameters_broadcast():
-    x, widths, heights, slopes = arguments()
-    shared = [p[..., :1].detach().requires_grad_() for p in (widths, heights, slopes)]
-    z, log_derivative = fused_spline_forward(x, *shared, 3.0)
-    spread = [p.expand(-1, -1, x.shape[1]) for p in shared]
-    torch.testing.assert_close(z, spline_forward(x, *spread, 3.0)[0])
-    assert log_derivative.shape == x.shape
+@pytest.mark.parametrize("k", [2, 7, 20])
+def test_one_spline_for_all_rows(k):
+    x, *parameters = arguments(k=k)
+    leaves = [x, *(p[..., :1].detach().requires_grad_() for p in parameters)]
+    slow, fast = spline_forward(*leaves, 3.0), shared_spline_forward(*leaves, 3.0)
+    g = torch.Generator().manual_seed(1)
+    upstream = [torch.randn(x.shape, generator=g, dtype=torch.float64) for _ in range(2)]
+    for a, b in zip(
+        (*slow, *torch.autograd.grad(slow, leaves, upstream)),
+        (*fast, *torch.autograd.grad(fast, leaves, upstream)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
 
 
 def test_inverse():

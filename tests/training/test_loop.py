@@ -75,6 +75,9 @@ class Stumbling(torch.nn.Module):
         self.step += 1
         return score * math.nan if self.step in self.bad_steps else score
 
+    def take_training_terms(self):
+        return []
+
 
 @pytest.mark.parametrize("validation", [HELD_OUT, None])
 def test_a_loss_that_is_not_finite_rolls_back(validation):
@@ -104,7 +107,8 @@ def test_stalling_ends_it():
     flow.transform.initialize(X)
     outcome = run(flow, replace(SETTINGS, max_iter=1000, learning_rate_init=1e-9))
     assert outcome.stopped_early
-    assert len(outcome.history) == 3 * SETTINGS.n_iter_no_change
+    # Once at the first step, once at a smaller one: a start that nothing improved gets no third.
+    assert len(outcome.history) == 2 * SETTINGS.n_iter_no_change
 
 
 def test_time_runs_out():
