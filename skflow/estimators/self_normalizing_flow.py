@@ -272,6 +272,10 @@ best_score_, history_, exact_, noise_floor_, offset_
 
     def _plan(self, n_rows, n_features):
         architecture = self._architecture()
+        if architecture != "dense" and self.image_shape is None:
+            raise ValueError(
+                f"architecture={architecture!r} needs image_shape=(channels, height, width)."
+            )
         n_layers = self.n_layers
         if n_layers == "auto":
             n_layers = 3 if architecture == "conv" else 4
@@ -302,16 +306,10 @@ best_score_, history_, exact_, noise_floor_, offset_
         return build(plan, generator)
 
     def _check_bounds(self, X):
-        if self.image_shape is None:
-            if self._architecture() != "dense":
-                raise ValueError(
-                    f"architecture={self.architecture!r} needs image_shape=(channels, height, "
-                    "width)."
-                )
+        self._plan(*X.shape)  # a wrong combination fails before any work
+        if self.image_shape is None or self.bounds is not None:
             return super()._check_bounds(X)
-        check_image_shape(self.image_shape, X.shape[1])
-        self._gradient(len(X), X.shape[1])  # a wrong combination fails before any work
-        return super()._check_bounds(X) if self.bounds is not None else pixel_bounds(X)
+        return pixel_bounds(X)
 
     def _find_noise_floor(self, X):
         return super()._find_noise_floor(X) if self.image_shape is None else pixel_noise_floor(X)

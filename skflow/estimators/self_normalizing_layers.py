@@ -41,7 +41,7 @@ LINEAR = {
 }
 # The largest d at which a mode is the fastest with an exact gradient, in units of the batch, as
 # `benchmarks/steps.py` measured it on two CPU cores; beyond the last, "lu". Not measured on CUDA.
-FASTEST = (("newton", 1.5), ("exact", 3.0))
+FASTEST = (("newton", 1.0), ("exact", 3.0))
 EXACT_CONVOLUTION = 256  # pixels times channels up to which all of a convolution's matrix is cheap
 MAX_SCALES = {"conv": 3, "glow": 2}
 

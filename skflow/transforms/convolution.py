@@ -167,6 +167,7 @@ class SelfNormalizingConvolution(SquareConvolution):
             return super().inverse(z, context)
         return self._convolve(self._without_bias(z), self.backward_weight).flatten(1)
 
+    @torch.no_grad()
     def inverse_error(self) -> float:
         """``‖T(r) T(w) - I‖ / sqrt(d)``."""
         product = self._convolve(

@@ -86,6 +86,7 @@ class SelfNormalizingLinear(SquareLinear):
             self.n_positions,
         )
 
+    @torch.no_grad()
     def inverse_error(self) -> float:
         """``‖R W - I‖ / sqrt(n)``: 0 for the inverse, 1 for no relation at all."""
         product = self.backward_weight @ self.weight
