@@ -157,10 +157,12 @@ class BaseFlow(
         frame = FrameTemplate.of(X)
         X = check_rows(self, X, reset=not continuing, min_rows=2)
         weight = check_weight(sample_weight, X)
-        bounds = self._check_bounds(X)
-        check_within(bounds, X, "X")
         if X_val is not None:
             X_val = check_rows(self, X_val, reset=False)
+        rows = _positive_rows(X, weight)
+        bounds = self._resolve_bounds(rows, X_val, continuing)
+        check_within(bounds, rows.x.numpy(), "X")
+        if X_val is not None:
             check_within(bounds, X_val, "X_val")
         context = self._init_callback_context(max_subtasks=self.max_iter)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -168,7 +170,6 @@ class BaseFlow(
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        rows = _positive_rows(X, weight)
         floor = self._noise_floor(rows)
         if X_val is not None:
             train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
@@ -197,11 +198,9 @@ class BaseFlow(
         if self.early_stopping and held_out is None:
             outcome = Outcome()  # nothing to judge by: the start stands
         else:
-            outcome = self._train(
-                flow, train_rows, held_out, width, bounds, training_seed, on_epoch
-            )
+            outcome = self._train(flow, train_rows, held_out, width, training_seed, on_epoch)
         self._n_passes, self._optimizer_state = 0, None
-        self._finish(flow, recipe, outcome, X, weight, width, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         self._warn_of(outcome)
         return self
@@ -230,11 +229,11 @@ class BaseFlow(
         frame = FrameTemplate.of(X) if first else self._frame
         X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
-        bounds = self._check_bounds(X)
-        check_within(bounds, X, "X")
+        rows = _positive_rows(X, weight)
+        bounds = self._resolve_bounds(rows, None, not first)
+        check_within(bounds, rows.x.numpy(), "X")
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        rows = _positive_rows(X, weight)
         if first:
             floor = self._noise_floor(rows)
             width = floor.width
@@ -247,13 +246,20 @@ class BaseFlow(
         n_passes = getattr(self, "_n_passes", 0)
         seed = (training_seed + n_passes) % 2**31
         outcome = self._train(
-            flow, rows, None, width, bounds, seed, lambda epoch: False,
+            flow, rows, None, width, seed, lambda epoch: False,
             max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
         )  # fmt: skip
-        self._finish(flow, recipe, outcome, X, weight, width, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame)
         self._n_passes = n_passes + 1
         self._optimizer_state = outcome.optimizer_state
         return self
+
+    def _resolve_bounds(self, rows: Rows, X_val, continuing: bool):
+        """Bounds of the columns; those of the first fit where it goes on."""
+        if continuing:
+            return self.bounds_
+        X = rows.x.numpy()
+        return self._check_bounds(X if X_val is None else np.concatenate([X, X_val]))
 
     def _noise_floor(self, rows: Rows) -> NoiseFloor:
         """Find the noise floor; say once where it is not zero."""
@@ -281,10 +287,11 @@ class BaseFlow(
         n, d = floor.n_distinct, rows.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
         widths = torch.as_tensor(floor.width)
-        limits = None if bounds is None else tuple(torch.as_tensor(b) for b in bounds)
+        if bounds is not None:  # a level on its bound is spread half a step beyond it
+            bounds = bounds[0] - floor.width / 2, bounds[1] + floor.width / 2
 
         def spread_rows(part: Rows) -> Rows:
-            return Rows(spread(part.x, widths, generator, limits), part.weight)
+            return Rows(spread(part.x, widths, generator), part.weight)
 
         to_fit = train_rows if self.early_stopping else rows
         start_option, base_option = self._start_options()
@@ -325,7 +332,7 @@ class BaseFlow(
         return int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
 
     def _train(
-        self, flow, rows, held_out, width, bounds, seed, on_epoch, *,
+        self, flow, rows, held_out, width, seed, on_epoch, *,
         max_iter=None, optimizer_state=None,
     ) -> Outcome:  # fmt: skip
         n, d = rows.x.shape
@@ -342,17 +349,18 @@ class BaseFlow(
             max_time=self.max_time,
         )
         return train_flow(
-            flow, rows, held_out, width, bounds, settings,
+            flow, rows, held_out, width, settings,
             device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
             noise=noise, seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
         )  # fmt: skip
 
-    def _finish(self, flow, recipe, outcome, X, weight, width, frame) -> None:
+    def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame) -> None:
         """Set the fitted attributes; the threshold comes from all rows given."""
         self._recipe = recipe
         self.flow_ = flow.eval().requires_grad_(False)
         self._frame = frame
         self.noise_floor_ = width
+        self.bounds_ = bounds
         self.start_ = dict(self._recipe["start"])
         self.n_components_ = self.n_features_in_
         self.n_iter_ = len(outcome.history)
@@ -490,6 +498,8 @@ class BaseFlow(
                 for chunk in self._chunks(n_samples)
             ]
         values = torch.cat(parts).cpu().numpy()
+        if self.bounds_ is not None:  # the flow's reach half a step further on a lattice
+            values = values.clip(*self.bounds_)
         return values if self._frame is None else self._frame.fill(values)
 
     # -- transformer --------------------------------------------------------------------------

@@ -38,19 +38,12 @@ def split_rows(
     return rows[np.flatnonzero(~held_out)], rows[np.flatnonzero(held_out)]
 
 
-def spread(
-    x: Tensor, width: Tensor, generator: torch.Generator, bounds: tuple[Tensor, Tensor] | None
-) -> Tensor:
-    """Add uniform noise of ``width`` per column, centred: the noise floor. Reflect it at bounds."""
+def spread(x: Tensor, width: Tensor, generator: torch.Generator) -> Tensor:
+    """Add uniform noise of ``width`` per column, centred: the noise floor."""
     if not bool((width > 0).any()):
         return x
     noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    x = x + width * (noise - 0.5)
-    if bounds is None:
-        return x
-    lower, upper = bounds
-    x = torch.where(x < lower, 2 * lower - x, x)
-    return torch.where(x > upper, 2 * upper - x, x)
+    return x + width * (noise - 0.5)
 
 
 def train_flow(
@@ -58,7 +51,6 @@ def train_flow(
     rows: Rows,
     held_out: Rows | None,
     width: np.ndarray,
-    bounds: tuple[np.ndarray, np.ndarray] | None,
     settings: Settings,
     *,
     device: torch.device,
@@ -80,7 +72,6 @@ def train_flow(
     rows, held_out : Rows
     width : ndarray of shape (d,)
         Noise floor, in units of x.
-    bounds : (lower, upper) arrays or None
     settings : Settings
     device, dtype
         Where and in which precision to train.
@@ -97,16 +88,10 @@ def train_flow(
     trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base)).to(dtype).requires_grad_(True)
     generator = torch.Generator(device).manual_seed(seed)
     widths = torch.as_tensor(width, device=device)
-    limits = None
-    if bounds is not None:
-        limits = (
-            torch.as_tensor(bounds[0], device=device),
-            torch.as_tensor(bounds[1], device=device),
-        )
 
     @torch.no_grad()
     def encode(part: Rows) -> tuple[Tensor, float]:
-        z, contribution = fixed(spread(part.x.to(device), widths, generator, limits))
+        z, contribution = fixed(spread(part.x.to(device), widths, generator))
         return z.to(dtype), part.mean(contribution.cpu())
 
     def weight_of(part: Rows) -> Tensor | None:
@@ -148,6 +133,7 @@ def train_flow(
     outcome.best_score += validation_offset
     outcome.start_score += validation_offset
     # The trained layers themselves, not only their weights: some count what happened to them.
+    trunk.zero_grad(set_to_none=True)
     flow.transform.steps[1] = trunk.transform.steps[0].double()
     flow.base.load_state_dict(trunk.base.state_dict())
     return outcome

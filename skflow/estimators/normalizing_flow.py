@@ -48,7 +48,8 @@ class NormalizingFlow(BaseFlow):
         Most components that a mixture base may have.
     bounds : list of pairs or dict {column position: pair}, default=None
         Lower and upper bound per column in units of X, None or infinite for none. The density
-        is zero outside.
+        is zero outside; for columns on a lattice, whose levels stand for cells, from half a step
+        further on.
     contamination : float in (0, 0.5], default=None
         Share of outliers. When set, the estimator is an outlier detector too: `predict`,
         `fit_predict`, `decision_function`.
@@ -110,6 +111,8 @@ class NormalizingFlow(BaseFlow):
         True: `score_samples` is the log-density itself.
     noise_floor_ : ndarray of shape (n_features_in,)
         Width of the uniform noise given to columns that repeat their values; 0 elsewhere.
+    bounds_ : (lower, upper) arrays of shape (n_features_in,), or None
+        ``bounds`` as arrays; samples stay within them.
     offset_ : float
         With ``contamination``: the weighted quantile of the scores of all rows given to `fit`.
 

@@ -1,16 +1,19 @@
 """Images as rows: one grid of values for all pixels."""
 
+from numbers import Integral
+
 import numpy as np
 
-from skflow.data.noise_floor import NoiseFloor, column_resolution, row_groups
+from skflow.data.noise_floor import NoiseFloor, column_resolution, find_noise_floor, row_groups
 
-ROWS_LOOKED_AT = 1_000
+MAX_LEVELS = 2**16  # of a quantised image; with more, pixels count as continuous
+ROWS_AT_ONCE = 1_000
 
 
 def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
     """Channels, height and width, three positive numbers whose product is the row's length."""
-    shape = tuple(int(size) for size in image_shape)
-    if len(shape) != 3 or min(shape) < 1:
+    shape = tuple(image_shape)
+    if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
         raise ValueError(
             f"image_shape={image_shape!r}; give (channels, height, width), as in (1, 28, 28)."
         )
@@ -24,24 +27,39 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
 
 
 def pixel_step(X: np.ndarray) -> float:
-    """The distance of neighbouring levels, the same for all pixels; 0 for continuous ones."""
-    width, kind = column_resolution(X[:ROWS_LOOKED_AT].ravel())
+    """The distance of neighbouring levels, the same for all pixels; 0 where there is none."""
+    levels = np.empty(0)
+    for first in range(0, len(X), ROWS_AT_ONCE):
+        levels = np.union1d(levels, X[first : first + ROWS_AT_ONCE])
+        if len(levels) > MAX_LEVELS:
+            return 0.0
+    width, kind = column_resolution(np.concatenate([levels, levels]))
     return width if kind == "lattice" else 0.0
 
 
 def pixel_noise_floor(X: np.ndarray) -> NoiseFloor:
     """Dequantisation by one step, the same for all pixels, constant ones included.
 
-    Pixels are expected to be quantised, so no column is named as one to warn of.
+    Levels on a lattice are what one expects of pixels, so none is named as a column to warn of.
+    Without a common lattice every pixel is treated as a column of a table is.
     """
-    d = X.shape[1]
-    return NoiseFloor(np.full(d, pixel_step(X)), ("continuous",) * d, row_groups(X))
+    step, d = pixel_step(X), X.shape[1]
+    if step == 0:
+        return find_noise_floor(X)
+    return NoiseFloor(np.full(d, step), ("continuous",) * d, row_groups(X))
 
 
 def pixel_bounds(X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """Half a step beyond the darkest and the brightest level; None for continuous pixels."""
+    """The darkest and the brightest level; None without a lattice.
+
+    Bytes, and bytes divided by 255, have their known range, whatever part of it occurs.
+    """
     step = pixel_step(X)
     if not step:
         return None
+    low, high = X.min(), X.max()
+    for unit in (1.0, 1 / 255):
+        if np.isclose(step, unit) and low >= 0 and 127 * unit < high <= 255.5 * unit:
+            low, high = 0.0, 255 * unit
     ones = np.ones(X.shape[1])
-    return (X.min() - step / 2) * ones, (X.max() + step / 2) * ones
+    return low * ones, high * ones

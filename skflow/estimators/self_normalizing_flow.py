@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
 from skflow.estimators.base import BaseFlow
@@ -19,6 +20,7 @@ from skflow.estimators.self_normalizing_layers import (
 from skflow.transforms import (
     FactorisedTransform,
     LULinear,
+    Reconstruction,
     SelfNormalizingConvolution,
     SelfNormalizingLinear,
 )
@@ -85,7 +87,8 @@ class SelfNormalizingFlow(BaseFlow):
         See `NormalizingFlow`. For images, and with the paper's activation, "auto" is "normal".
     max_mixture_components : int, default=32
     bounds : list of pairs or dict {column position: pair}, default=None
-        See `NormalizingFlow`. For images by default half a step beyond the extreme levels.
+        See `NormalizingFlow`. For images on a lattice the extreme levels by default, or 0 and 255
+        (0 and 1) for bytes; rows beyond them have no density.
     contamination : float in (0, 0.5], default=None
         Share of outliers; makes the estimator an outlier detector too.
     max_iter : int, default=50
@@ -93,8 +96,8 @@ class SelfNormalizingFlow(BaseFlow):
     batch_size : int or "auto", default="auto"
         Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
     learning_rate_init : float or "auto", default="auto"
-        "auto" is 0.001 for images, else the smaller of 0.01 and 0.3 / d: far beyond that, a single
-        step of Adam can turn a matrix around.
+        "auto" is 0.001 for "conv" and "glow", for dense maps the smaller of 0.01 and 0.3 / d: far
+        beyond that, a single step of Adam can turn a matrix around.
     weight_decay : float, default=1e-4
         On the coupling networks' matrices.
     noise : float or "auto", default="auto"
@@ -125,9 +128,9 @@ class SelfNormalizingFlow(BaseFlow):
         How often a tracked inverse was too far off to be improved and was computed anew, in the
         last training.
     n_features_in_, feature_names_in_, n_components_, n_iter_, best_iter_, start_, start_score_, \
-best_score_, history_, exact_, noise_floor_, offset_
-        As in `NormalizingFlow`. The training loss takes each log-determinant as of the last
-        evaluation, and is not a likelihood.
+best_score_, history_, exact_, noise_floor_, bounds_, offset_
+        As in `NormalizingFlow`. The training loss takes each log-determinant as of the beginning
+        of the epoch and includes reconstruction losses: it is not a likelihood.
 
     Warns
     -----
@@ -279,17 +282,28 @@ best_score_, history_, exact_, noise_floor_, offset_
         n_layers = self.n_layers
         if n_layers == "auto":
             n_layers = 3 if architecture == "conv" else 4
-        adaptive = self.reconstruction_weight == "adaptive"
+        shape = self.image_shape
+        if shape is not None:
+            shape = check_image_shape(shape, n_features)
+            if architecture == "glow" and (shape[1] % 2 or shape[2] % 2):
+                raise ValueError(
+                    f"image_shape={shape}: 'glow' needs an even height and width; pad the images "
+                    "or use architecture='conv'."
+                )
         return {
             "architecture": architecture,
-            "image_shape": None
-            if self.image_shape is None
-            else list(check_image_shape(self.image_shape, n_features)),
+            "image_shape": None if shape is None else [int(size) for size in shape],
             "n_layers": n_layers,
             "activation": self.activation,
             "n_bins": self.n_bins,
             "n_hidden_channels": self.n_hidden_channels,
             "logdet_gradient": self._gradient(n_rows, n_features),
+            **self._inverse_options(),
+        }
+
+    def _inverse_options(self) -> dict:
+        adaptive = self.reconstruction_weight == "adaptive"
+        return {
             "reconstruction": {
                 "weight": 1.0 if adaptive else self.reconstruction_weight,
                 "tolerance": self.reconstruction_tolerance if adaptive else None,
@@ -329,19 +343,29 @@ best_score_, history_, exact_, noise_floor_, offset_
             return 1e-3
         return min(0.01, 0.3 / self.n_features_in_)
 
-    # -- after fitting ------------------------------------------------------------------------
+    # -- training and after -------------------------------------------------------------------
 
-    def _finish(self, flow, *args):
-        super()._finish(flow, *args)
+    def _train(self, flow, *args, **options):
+        """Train; on a warm start, by the present options of the learned inverse."""
+        chosen = self._inverse_options()
+        for layer in flow.modules():
+            if hasattr(layer, "n_refreshes"):
+                layer.n_refreshes = 0
+            if isinstance(layer, SelfNormalizingLinear | SelfNormalizingConvolution):
+                layer.reconstruction = Reconstruction(**chosen["reconstruction"])
+                layer.learned_inverse = chosen["learned_inverse"]
+            if isinstance(layer, SelfNormalizingLinear):
+                layer.polish_every = chosen["polish_every"]
+        return super()._train(flow, *args, **options)
+
+    def _finish(self, flow, recipe, *args):
+        recipe = {**recipe, "plan": {**recipe["plan"], **self._inverse_options()}}
+        super()._finish(flow, recipe, *args)
         layers = list(self.flow_.modules())
-        learned = [
-            m for m in layers if isinstance(m, SelfNormalizingLinear | SelfNormalizingConvolution)
-        ]
-        matrices = [m.matrix() for m in layers if isinstance(m, FactorisedTransform)]
-        matrices += [m.weight for m in layers if isinstance(m, LULinear)]
-        self.logdet_gradient_ = self._recipe["plan"]["logdet_gradient"]
-        self.inverse_error_ = max((m.inverse_error() for m in learned), default=0.0)
-        self.condition_number_ = max((float(torch.linalg.cond(m)) for m in matrices), default=1.0)
+        self.logdet_gradient_ = recipe["plan"]["logdet_gradient"]
+        self.inverse_error_ = max(
+            (m.inverse_error() for m in layers if hasattr(m, "inverse_error")), default=0.0
+        )
         self.n_refreshes_ = sum(getattr(m, "n_refreshes", 0) for m in layers)
         if self.inverse_error_ > INACCURATE:
             warnings.warn(
@@ -351,3 +375,15 @@ best_score_, history_, exact_, noise_floor_, offset_
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    @property
+    def condition_number_(self) -> float:
+        """Largest condition number of a layer's matrix; computed when asked for."""
+        check_is_fitted(self, "flow_")
+        numbers = [1.0]
+        for layer in self.flow_.modules():
+            if isinstance(layer, FactorisedTransform):
+                numbers.append(float(torch.linalg.cond(layer.matrix())))
+            elif isinstance(layer, LULinear):
+                numbers.append(float(torch.linalg.cond(layer.weight)))
+        return max(numbers)

@@ -1,7 +1,7 @@
 """The three architectures of SelfNormalizingFlow, built from a plan of plain values.
 
 All of them start as the identity where the activation is a spline: the rotations they begin with
-are undone by the last linear map.
+are undone by the last linear map, and squeezes by a last permutation.
 """
 
 from math import prod
@@ -123,18 +123,15 @@ def convolutional_layers(plan: dict, generator: torch.Generator | None) -> Compo
             steps.append(_activation(plan, n_features))
     if plan["activation"] != "spline":
         steps = steps[:-1]  # none after the last linear map
-    return Compose(steps)
+    order = torch.arange(n_features)
+    for shape in shapes[:-1]:
+        order = order[squeeze_order(*shape)]
+    return Compose([*steps, Permutation(n_features, order=order.argsort())])
 
 
 def glow_layers(plan: dict, generator: torch.Generator | None) -> Compose:
     """Per scale: squeeze, steps of actnorm, 1x1 convolution and affine coupling; a split prior."""
-    shapes = image_scales(tuple(plan["image_shape"]), 2)
-    if len(shapes) == 1:
-        raise ValueError(
-            f"image_shape={tuple(plan['image_shape'])}: 'glow' needs an even height and width; "
-            "pad the images or use architecture='conv'."
-        )
-    return _glow_scale(plan, shapes[0], MAX_SCALES["glow"], generator)
+    return _glow_scale(plan, tuple(plan["image_shape"]), MAX_SCALES["glow"], generator)
 
 
 def _glow_coupling(plan: dict, shape: ImageShape, generator) -> Coupling:
@@ -152,7 +149,8 @@ def _glow_coupling(plan: dict, shape: ImageShape, generator) -> Coupling:
 
 def _glow_scale(plan: dict, shape: ImageShape, n_scales: int, generator) -> Compose:
     n_features = prod(shape)
-    steps: list[Transform] = [Permutation(n_features, order=squeeze_order(*shape))]
+    order = squeeze_order(*shape)
+    steps: list[Transform] = [Permutation(n_features, order=order)]
     channels, height, width = 4 * shape[0], shape[1] // 2, shape[2] // 2
     so_far = torch.eye(channels, dtype=torch.float64)
     for _ in range(plan["n_layers"]):
@@ -170,4 +168,4 @@ def _glow_scale(plan: dict, shape: ImageShape, n_scales: int, generator) -> Comp
             _glow_coupling(plan, (channels, height, width), generator),
             OnFirst(prod(half), _glow_scale(plan, half, n_scales - 1, generator)),
         ]
-    return Compose(steps)
+    return Compose([*steps, Permutation(n_features, order=order.argsort())])

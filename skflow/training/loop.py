@@ -1,6 +1,6 @@
 """The training loop: one for all flows.
 
-It reads top to bottom. Nothing in a step waits for the device: the loss is summed where it is
+It reads top to bottom. No step of the loop waits for the device: the loss is summed where it is
 computed and read once an epoch. The untrained flow counts as epoch 0, so training can only
 replace it by something better on the held-out rows.
 """
@@ -187,6 +187,7 @@ def train(
     for epoch in range(1, settings.max_iter + 1):
         x = draw_epoch(epoch)
         before = snapshot(flow)
+        flow.eval().train()  # layers that hold numbers of their present weights renew them
         n_batches = max(1, round(len(x) / settings.batch_size))
         # One batch is the whole table: drawing its order would only change the rounding.
         order = (

@@ -42,3 +42,8 @@ class OnFirst(Transform):
     def inverse(self, z, context=None):
         x = self.transform.inverse(z[:, : self.n_columns], context)
         return torch.cat([x, z[:, self.n_columns :]], 1)
+
+    @torch.no_grad()
+    def initialize(self, x, weight=None, context=None):
+        z = self.transform.initialize(x[:, : self.n_columns], weight, context)
+        return torch.cat([z, x[:, self.n_columns :]], 1)

@@ -82,5 +82,7 @@ class Reconstruction(TrainingTerm):
     def _adapt(self, error: Tensor, data: Tensor) -> None:
         relative = error.sum() / data.square().sum().clamp_min(torch.finfo(data.dtype).tiny)
         excess = (relative / self.tolerance**2 - 1).clamp(-1, 1)  # type: ignore[operator]
+        # A bad batch is the loop's to roll back; it must not stay behind in here.
+        excess = torch.where(excess.isfinite(), excess, 0.0)
         self.excess.lerp_(excess.to(self.excess), 1 - TOLERANCE_MEMORY)
         self.multiplier.mul_(torch.exp(WEIGHT_STEP * self.excess)).clamp_(*WEIGHT_LIMITS)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from skflow.transforms.dense import SquareLinear, polish, to_channels, to_rows
+from skflow.transforms.dense import SquareLinear, polished, to_channels, to_rows
 from skflow.transforms.reconstruction import Reconstruction
 
 
@@ -65,8 +65,12 @@ class SelfNormalizingLinear(SquareLinear):
     def _learn(self, x):
         self.n_passes += 1
         if self.polish_every and self.n_passes % self.polish_every == 0:
-            self.n_refreshes += polish(self.weight, self.backward_weight)
-        forward, backward = self.weight, self.backward_weight
+            with torch.no_grad():
+                better, refreshed = polished(self.weight, self.backward_weight)
+                self.backward_weight.copy_(better)
+            self.n_refreshes += refreshed
+        # A copy, so that a later polish in place leaves this pass's graph alone.
+        forward, backward = self.weight, self.backward_weight.clone()
         data = x.detach()
         latent = data @ forward.T
         self.reconstruction.measure(

@@ -136,6 +136,7 @@ def test_a_bad_learned_inverse_is_announced():
         ({"architecture": "conv"}, "needs image_shape"),
         ({"image_shape": (1, 3, 3)}, "9 values, X has 2 columns"),
         ({"image_shape": (2, 1)}, "channels, height, width"),
+        ({"image_shape": (1, 1.5, 2)}, "channels, height, width"),
         ({"image_shape": (1, 1, 2), "architecture": "glow"}, "even height and width"),
         ({"image_shape": (1, 1, 2), "logdet_gradient": "lu"}, "architecture='glow'"),
     ],
@@ -179,6 +180,80 @@ def test_images(architecture, mode, digits):
 def test_pixels_are_dequantised_without_a_warning_and_alike(digits):
     flow = SelfNormalizingFlow(image_shape=(1, 8, 8), n_layers=1, max_iter=1).fit(digits[:200])
     assert (flow.noise_floor_ == 1).all()  # the constant pixels of the border included
+
+
+def test_images_need_no_mixture_to_start_from_it(digits):
+    """Squeezes are undone: a base fitted to the pixels stays the density at epoch 0."""
+    scores = [
+        SelfNormalizingFlow(
+            architecture,
+            image_shape=(1, 8, 8),
+            base="mixture",
+            start="standard",
+            max_mixture_components=2,
+            n_layers=1,
+            max_iter=1,
+            random_state=0,
+        )
+        .fit(digits[:400])
+        .start_score_
+        for architecture in ("dense", "conv", "glow")
+    ]
+    np.testing.assert_allclose(scores, scores[0], atol=1e-3)
+
+
+IMAGES = {"image_shape": (1, 8, 8), "n_layers": 1, "max_iter": 1, "random_state": 0}
+
+
+def test_levels_are_looked_for_in_all_rows(digits):
+    blank = np.zeros((1_000, 64))
+    flow = SelfNormalizingFlow(**IMAGES).fit(np.concatenate([blank, digits[:300]]))
+    assert (flow.noise_floor_ == 1).all()
+
+
+def test_rows_of_weight_zero_leave_no_trace_in_the_levels(digits):
+    X = np.concatenate([digits[:200], np.full((1, 64), 1_000.0)])
+    flow = SelfNormalizingFlow(**IMAGES).fit(X, sample_weight=np.r_[np.ones(200), 0])
+    assert (flow.bounds_[1] == 16).all()
+
+
+def test_going_on_keeps_the_levels_of_the_first_images(digits):
+    flow = SelfNormalizingFlow(**IMAGES).partial_fit(digits[:300].clip(max=14))
+    with pytest.raises(ValueError, match="outside their bounds"):
+        flow.partial_fit(digits[:300])
+    wide = SelfNormalizingFlow(**IMAGES, bounds=[(0, 16)] * 64, start="standard")
+    wide.partial_fit(digits[:300].clip(max=14)).partial_fit(digits[:300])
+    assert wide.score(digits[:300]) > -200
+    assert wide.sample(100, random_state=0).min() >= 0
+
+
+def test_validation_images_may_be_brighter(digits):
+    flow = SelfNormalizingFlow(**IMAGES).fit(digits[:200].clip(max=14), X_val=digits[200:300])
+    assert np.isfinite(flow.best_score_)
+
+
+def test_bytes_have_their_known_range(digits):
+    for scale, top in ((15.0, 255.0), (15.0 / 255, 1.0)):
+        X = (digits * 15 + np.arange(1797)[:, None] % 15) * scale / 15  # up to 254
+        assert (SelfNormalizingFlow(**IMAGES).fit(X[:200]).bounds_[1] == top).all()
+
+
+@pytest.mark.filterwarnings("ignore:columns:sklearn.exceptions.DataConversionWarning")
+def test_images_without_a_lattice_still_have_a_noise_floor(digits):
+    ink = digits[:300] ** 1.7  # levels, but no common step
+    flow = SelfNormalizingFlow(**IMAGES).fit(ink)
+    assert (flow.noise_floor_ > 0).all()
+
+
+def test_a_warm_start_takes_the_present_options(moons):
+    flow = SelfNormalizingFlow(**SMALL, logdet_gradient="self", warm_start=True).fit(moons[:300])
+    assert flow.fit(moons[:300]).n_refreshes_ == 0
+    flow.set_params(inverse="learned", polish_every=0).fit(moons[:300])
+    layer = flow.flow_.transform.steps[1].steps[0]
+    assert (layer.learned_inverse, layer.polish_every) == (True, 0)
+    again = pickle.loads(pickle.dumps(flow))
+    assert again.flow_.transform.steps[1].steps[0].learned_inverse
+    assert all(p.grad is None for p in flow.flow_.parameters())
 
 
 def test_continuous_images_need_no_bounds():

@@ -18,7 +18,7 @@ from skflow.transforms import (
     squeeze_order,
 )
 from skflow.transforms.convolution import multiplicity, transposed
-from skflow.transforms.dense import polish
+from skflow.transforms.dense import polished
 
 D, N = 5, 40
 
@@ -190,11 +190,32 @@ def test_polish_squares_a_small_error_and_refreshes_a_large_one():
     weight = a_matrix()
     inverse = torch.linalg.inv(weight) @ (torch.eye(D).double() + 1e-3 * normal(D, D, seed=2))
     error = torch.linalg.matrix_norm(inverse @ weight - torch.eye(D))
-    assert not polish(weight, inverse)
-    assert torch.linalg.matrix_norm(inverse @ weight - torch.eye(D)) <= 1.01 * error**2
+    better, refreshed = polished(weight, inverse)
+    assert not refreshed
+    assert torch.linalg.matrix_norm(better @ weight - torch.eye(D)) <= 1.01 * error**2
     for bad in (10 * inverse, inverse * math.nan):
-        assert polish(weight, bad)
-        torch.testing.assert_close(bad, torch.linalg.inv(weight))
+        better, refreshed = polished(weight, bad)
+        assert refreshed
+        torch.testing.assert_close(better, torch.linalg.inv(weight))
+
+
+@pytest.mark.parametrize("cls", [NewtonLinear, SelfNormalizingLinear])
+def test_two_passes_before_a_backward(cls):
+    """Polishing must leave the graph of an earlier pass alone."""
+    options = {"polish_every": 1} if cls is SelfNormalizingLinear else {}
+    layer = layer_of(cls, a_matrix(), **options)
+    (loss_of(layer, normal(N, D)) + loss_of(layer, normal(N, D))).backward()
+    expected = 2 * exact_forward_gradient(layer.weight, layer.bias, normal(N, D))
+    torch.testing.assert_close(layer.weight.grad, expected, atol=1e-9, rtol=0)
+
+
+def test_a_bad_batch_does_not_stay_in_an_adaptive_weight():
+    x = normal(N, D)
+    term = Reconstruction(1.0, tolerance=0.05).double()
+    term.measure(x, x, lambda z: z * math.nan, lambda z: z)
+    term.measure(x, x, lambda z: z, lambda z: z)
+    assert term.multiplier.isfinite()
+    assert term.excess.isfinite()
 
 
 def test_relative_gradient_is_the_exact_one_preconditioned():
