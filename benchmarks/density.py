@@ -33,16 +33,21 @@ PAGE = {
 }
 
 
-def fit_skflow(X_train, X_val, max_seconds):
-    """Fit the estimator as a user meets it: all parameters at their defaults, no time cap."""
-    from skflow import NormalizingFlow
+def as_it_comes(estimator: str):
+    """Fit an estimator as a user meets it: all parameters at their defaults, no time cap."""
 
-    model = NormalizingFlow(random_state=0).fit(X_train, X_val=X_val)
-    return model.score_samples, f"{model.n_iter_} epochs"
+    def fit(X_train, X_val, max_seconds):
+        import skflow
+
+        model = getattr(skflow, estimator)(random_state=0).fit(X_train, X_val=X_val)
+        return model.score_samples, f"{model.n_iter_} epochs, best {model.best_iter_}"
+
+    return fit
 
 
 OURS, SPLINE_PEER = "skflow", "zuko-nsf"
-METHODS = {OURS: fit_skflow, **PEERS}
+OWN = {OURS: as_it_comes("NormalizingFlow"), "skflow-self": as_it_comes("SelfNormalizingFlow")}
+METHODS = OWN | PEERS
 
 
 @dataclass
@@ -90,7 +95,7 @@ def _failure(error: Exception) -> str:
 
 def warm_up(methods: list[str]) -> None:
     """Import and run what is imported at first use, so that no method pays for it by the clock."""
-    if OURS in methods:
+    if set(OWN) & set(methods):
         importlib.import_module("skflow.estimators")
     X = np.random.default_rng(0).normal(size=(64, 3))
     for method in ("gmm", "zuko-maf"):
@@ -144,9 +149,9 @@ def records(table: str, parts, results: dict[str, Result]) -> list[dict]:
 VERDICTS = (">= classic", "> zuko NSF", "faster", ">= page")
 
 
-def verdict(table: str, results: dict[str, Result], rows: int) -> dict:
-    """Ours against the best classic, the spline peer, the best peer and the page's figure."""
-    ours, spline = results.get(OURS), results.get(SPLINE_PEER)
+def verdict(table: str, method: str, results: dict[str, Result], rows: int) -> dict:
+    """One of ours against the best classic, the spline peer, the best peer, the page's figure."""
+    ours, spline = results.get(method), results.get(SPLINE_PEER)
     classic, peer = best_of(results, CLASSICS), best_of(results, PEERS)
     over_classic, se = paired(ours, results.get(classic))
     over_spline, _ = paired(ours, spline)
@@ -162,6 +167,7 @@ def verdict(table: str, results: dict[str, Result], rows: int) -> dict:
         "ours - zuko NSF": over_spline,
         VERDICTS[1]: None if over_spline is None else over_spline > 0,
         VERDICTS[2]: None if over_spline is None else ours.seconds < spline.seconds,
+        "times faster": None if over_spline is None else spline.seconds / ours.seconds,
         "best peer": peer,
         "ours - peer": paired(ours, results.get(peer))[0],
         "ours - page": over_page,
@@ -174,7 +180,19 @@ def count(verdicts: list[dict], key: str) -> str:
     return f"{key}: {sum(judged)} of {len(judged)}"
 
 
-def write_report(out: Path, rows: list[dict], verdicts: list[dict], methods: list[str]) -> str:
+def judged(verdicts: list[dict]) -> str:
+    """The table of one of our estimators, and how often each verdict was a yes."""
+    counts = [f"* {count(verdicts, key)}" for key in VERDICTS]
+    speed = [v["times faster"] for v in verdicts if v["times faster"] is not None]
+    if speed:
+        counts.append(f"* times faster than zuko NSF: median {np.median(speed):.2f}")
+    lines = [list(v.values()) for v in verdicts]
+    return simple_table(list(verdicts[0]), lines) + "\n\n" + "\n".join(counts)
+
+
+def write_report(
+    out: Path, rows: list[dict], verdicts: dict[str, list[dict]], methods: list[str]
+) -> str:
     """Write the CSV and the text beside it; give the text back."""
     frame = pd.DataFrame(rows)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -195,10 +213,9 @@ def write_report(out: Path, rows: list[dict], verdicts: list[dict], methods: lis
         "Test log-density, nats per row (mean ± standard error)": grid(nats),
         "Seconds to fit, model selection included": grid(lambda r: f"{r['seconds']:.1f}"),
     }
-    if OURS in methods:
-        lines = [list(v.values()) for v in verdicts]
-        counts = "\n".join(f"* {count(verdicts, key)}" for key in VERDICTS)
-        sections["Verdicts"] = f"{simple_table(list(verdicts[0]), lines)}\n\n{counts}"
+    for method in OWN:
+        if method in methods:
+            sections[f"Verdicts on {method}"] = judged(verdicts[method])
     sections["Notes"] = simple_table(["table", "method", "note"], notes)
     text = "\n\n".join(f"{title}\n{'-' * len(title)}\n\n{body}" for title, body in sections.items())
     out.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
@@ -228,7 +245,8 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     warm_up(args.methods)
-    rows, verdicts, text = [], [], "no table to run: is --data missing?"
+    rows, verdicts = [], {method: [] for method in OWN}
+    text = "no table to run: is --data missing?"
     for table, parts in load_tables(args.data, args.rows, args.only):
         results = {}
         for method in args.methods:
@@ -241,7 +259,8 @@ def main() -> None:
                 flush=True,
             )
         rows += records(table, parts, results)
-        verdicts.append(verdict(table, results, args.rows))
+        for method in OWN:
+            verdicts[method].append(verdict(table, method, results, args.rows))
         text = write_report(args.out, rows, verdicts, args.methods)
     print(f"\n{text}")
 

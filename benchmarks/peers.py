@@ -31,6 +31,7 @@ Peer = Callable[[np.ndarray, np.ndarray, float], tuple[Score, str]]
 COMPONENTS = (1, 2, 4, 8, 16, 32)
 BANDWIDTHS = np.geomspace(0.02, 1.5, 20)  # in standard deviations
 BATCH_SIZE, LEARNING_RATE, PATIENCE = 256, 1e-3, 20
+TUTORIAL_EPOCHS, TUTORIAL_BATCH = 8, 64
 
 
 # ------------------------------------------------------------------------------ scaling
@@ -100,6 +101,23 @@ def zuko_nsf(d: int):
     """Autoregressive neural spline flow, bins=8 as by default."""
     flow = zuko.flows.NSF(d, transforms=3, hidden_features=(128, 128))
     return flow, lambda z: flow().log_prob(z)
+
+
+def zuko_tutorial(Z_train, Z_val, max_seconds):
+    """The network, batch and number of epochs of zuko's own tutorial, "Train from data"."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        flow = zuko.flows.NSF(Z_train.shape[1], transforms=3, hidden_features=(64, 64))
+        optimizer = torch.optim.Adam(flow.parameters(), lr=LEARNING_RATE)
+        train = torch.from_numpy(Z_train).float()
+        for _ in range(TUTORIAL_EPOCHS):
+            for batch in torch.randperm(len(train)).split(TUTORIAL_BATCH):
+                (-flow().log_prob(train[batch]).mean()).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+    flow.double()
+    score = partial(evaluate, lambda z: flow().log_prob(z))
+    return lambda Z: score(torch.from_numpy(Z)).numpy(), f"{TUTORIAL_EPOCHS} epochs"
 
 
 def zuko_maf(d: int):
@@ -187,6 +205,7 @@ CLASSICS: dict[str, Peer] = {
 }
 FLOWS: dict[str, Peer] = {
     "zuko-nsf": scaled(trained(zuko_nsf)),
+    "zuko-tutorial": scaled(zuko_tutorial),
     "zuko-maf": scaled(trained(zuko_maf)),
     "nflows-nsf": scaled(trained(nflows_nsf)),
 }

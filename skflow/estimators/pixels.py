@@ -13,7 +13,7 @@ ROWS_AT_ONCE = 1_000
 def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
     """Channels, height and width, three positive numbers whose product is the row's length."""
     shape = tuple(image_shape)
-    if len(shape) != 3 or not all(isinstance(size, Integral) and size > 0 for size in shape):
+    if len(shape) != 3 or not all(isinstance(size, Integral) and int(size) > 0 for size in shape):
         raise ValueError(
             f"image_shape={image_shape!r}; give (channels, height, width), as in (1, 28, 28)."
         )

@@ -49,8 +49,9 @@ class SelfNormalizingFlow(BaseFlow):
         then dequantised by one step in training and mapped to the line by a logit; scores stay in
         nats of the data's own units. See `skflow.inspection.bits_per_dimension`.
     n_layers : int or "auto", default="auto"
-        "dense": pairs of a matrix and an activation, 4 by default. "conv": pairs per scale,
-        3 by default. "glow": steps per scale, 4 by default.
+        "dense": pairs of a matrix and an activation; 2 where the base may be a mixture, which has
+        done most of the work, else 4. "conv": pairs per scale, 3 by default. "glow": steps per
+        scale, 4 by default.
     activation : {"spline", "smooth_leaky_relu"}, default="spline"
         "smooth_leaky_relu" is the paper's model, which does not start from the best classical
         density and cannot bend around two moons. Not used by "glow".
@@ -91,7 +92,7 @@ class SelfNormalizingFlow(BaseFlow):
         (0 and 1) for bytes; rows beyond them have no density.
     contamination : float in (0, 0.5], default=None
         Share of outliers; makes the estimator an outlier detector too.
-    max_iter : int, default=50
+    max_iter : int, default=30
         Most passes over the rows.
     batch_size : int or "auto", default="auto"
         Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
@@ -196,7 +197,7 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         max_mixture_components=32,
         bounds=None,
         contamination=None,
-        max_iter=50,
+        max_iter=30,
         batch_size="auto",
         learning_rate_init="auto",
         weight_decay=1e-4,
@@ -281,7 +282,8 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
             )
         n_layers = self.n_layers
         if n_layers == "auto":
-            n_layers = 3 if architecture == "conv" else 4
+            on_mixture = architecture == "dense" and self._start_options()[1] in ("auto", "mixture")
+            n_layers = 3 if architecture == "conv" else 2 if on_mixture else 4
         shape = self.image_shape
         if shape is not None:
             shape = check_image_shape(shape, n_features)

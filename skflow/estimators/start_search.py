@@ -103,8 +103,10 @@ class _Space:
             return None
         return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0][1]))
 
-    def climb(self, first: int, last: int, regularisation: float, *, screening: bool = False):
-        """Double a mixture's components until the score falls twice."""
+    def climb(
+        self, first: int, last: int, regularisation: float, *, factor: int = 2, screening=False
+    ):
+        """Multiply a mixture's components by ``factor`` until the score falls twice."""
         best, falls, k = None, 0, first
         while k <= last and falls < 2:
             candidate = self.try_base(
@@ -115,7 +117,7 @@ class _Space:
             )
             better = candidate is not None and (best is None or candidate.score > best.score)
             best, falls = (candidate, 0) if better else (best, falls + 1)
-            k *= 2
+            k *= factor
         return best
 
 
@@ -194,7 +196,8 @@ def choose_start(
     first = 1 if small else limit
     screened = []
     for space, normal in zip(spaces, normals, strict=True):
-        candidates = [c for c in (normal, space.climb(first, limit, usual, screening=True)) if c]
+        mixture = space.climb(first, limit, usual, factor=4, screening=True)
+        candidates = [c for c in (normal, mixture) if c]
         if candidates:
             screened.append((space, _best(candidates)))
     screened.sort(key=lambda pair: pair[1].score, reverse=True)
@@ -203,8 +206,9 @@ def choose_start(
     finalists: list[Candidate | None] = list(normals)
     if small:
         for space, best in screened[:2]:
-            first = max(1, best.recipe.n_mixture_components)
-            finalists += [space.climb(first, most, r) for r in (usual, *STRONG_REGULARISATION)]
+            first = max(1, best.recipe.n_mixture_components // 2)
+            regularisations = {usual, *STRONG_REGULARISATION}
+            finalists += [space.climb(first, most, r) for r in sorted(regularisations)]
     else:
         climbed = [
             (space, space.climb(limit, most, usual, screening=True)) for space, _ in screened[:2]

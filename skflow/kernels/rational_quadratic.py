@@ -55,18 +55,13 @@ def _knots(unnormalised, bound):
     return 2 * bound * share, 2 * bound * knots - bound
 
 
-def knots_and_slopes(widths, heights, slopes, bound):
-    """Positions (K + 1, ...) of the knots in x and in z, and the slopes there."""
+def _bins_at(position, widths, heights, slopes, bound, *, invert):
+    """Gather, for every position, the six numbers that describe its bin."""
+    sizes_x, knots_x = _knots(widths, bound)
+    sizes_y, knots_y = _knots(heights, bound)
     derivatives = MIN_SLOPE + F.softplus(slopes + SLOPE_OFFSET)
     ends = torch.ones_like(derivatives[:1])
     derivatives = torch.cat([ends, derivatives, ends])
-    return _knots(widths, bound)[1], _knots(heights, bound)[1], derivatives
-
-
-def _bins_at(position, widths, heights, slopes, bound, *, invert):
-    """Gather, for every position, the six numbers that describe its bin."""
-    sizes_x, sizes_y = _knots(widths, bound)[0], _knots(heights, bound)[0]
-    knots_x, knots_y, derivatives = knots_and_slopes(widths, heights, slopes, bound)
     inner = (knots_y if invert else knots_x)[1:-1]
     index = (position >= inner).sum(0, keepdim=True)
 

@@ -5,10 +5,11 @@ look-ups and the bin's own arithmetic, whatever the number of bins.
 """
 
 import torch
+import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from skflow.kernels.bin_gradient import evaluate, gradient
-from skflow.kernels.rational_quadratic import knots_and_slopes
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET
 
 
 class _SharedSpline(torch.autograd.Function):
@@ -52,7 +53,9 @@ class _SharedSpline(torch.autograd.Function):
 
 def shared_spline_forward(x, widths, heights, slopes, bound):
     """`rational_quadratic.spline_forward` for ``x`` (d, n) and parameters of one row (K, d, 1)."""
-    knots_x, knots_y, slopes = (
-        v[..., 0].T.contiguous() for v in knots_and_slopes(widths, heights, slopes, bound)
-    )
-    return _SharedSpline.apply(x, knots_x, knots_y, slopes)
+    n_bins = widths.shape[0]
+    raw = torch.stack([widths[..., 0].T, heights[..., 0].T])  # (2, d, K)
+    share = MIN_BIN + (1 - MIN_BIN * n_bins) * torch.softmax(raw, -1)
+    knots_x, knots_y = 2 * bound * F.pad(share.cumsum(-1), (1, 0)) - bound
+    inner = MIN_SLOPE + F.softplus(slopes[..., 0].T + SLOPE_OFFSET)
+    return _SharedSpline.apply(x, knots_x, knots_y, F.pad(inner, (1, 1), value=1.0))
