@@ -17,6 +17,7 @@ from skflow.estimators.self_normalizing_layers import (
     fastest_gradient,
     glow_layers,
 )
+from skflow.training.device import resolve_device
 from skflow.transforms import (
     FactorisedTransform,
     LULinear,
@@ -261,7 +262,8 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
                 gradient = "exact" if n_features <= EXACT_CONVOLUTION else "self"
             else:
                 width = n_features if architecture == "dense" else 4 * self.image_shape[0]
-                gradient = fastest_gradient(width, self._rows_per_step(n_rows))
+                device = resolve_device(self.device).type
+                gradient = fastest_gradient(width, self._rows_per_step(n_rows), device)
         if architecture == "conv" and gradient not in ("exact", "self"):
             raise ValueError(
                 f"logdet_gradient={gradient!r} needs dense maps; with architecture='conv' choose "

@@ -40,17 +40,18 @@ LINEAR = {
     "relative": RelativeLinear,
 }
 # The largest d at which a mode is the fastest with an exact gradient, in units of the batch, as
-# `benchmarks/steps.py` measured it on two CPU cores; beyond the last, "lu". Not measured on CUDA.
-FASTEST = (("newton", 1.0), ("exact", 3.0))
+# `benchmarks/steps.py` measured it; beyond the last, "lu". Devices not listed, CUDA among them,
+# have not been measured and go by the CPU's.
+FASTEST = {"cpu": (("newton", 1.0), ("exact", 3.0))}
 EXACT_CONVOLUTION = 256  # pixels times channels up to which all of a convolution's matrix is cheap
 MAX_SCALES = {"conv": 3, "glow": 2}
 
 ImageShape = tuple[int, int, int]
 
 
-def fastest_gradient(n_features: int, batch_size: int) -> str:
-    """The log-determinant's gradient for a dense map of this size."""
-    for mode, limit in FASTEST:
+def fastest_gradient(n_features: int, batch_size: int, device: str) -> str:
+    """The log-determinant's gradient for a dense map of this size on this type of device."""
+    for mode, limit in FASTEST.get(device, FASTEST["cpu"]):
         if n_features <= limit * batch_size:
             return mode
     return "lu"

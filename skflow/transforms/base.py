@@ -13,7 +13,8 @@ class Transform(nn.Module, ABC):
     .. math:: \log p(x) = \mathrm{E}_{q(z|x)}[\log p(z) + V(x, z) + E(x, z)]
 
     Subclasses are final. They give `forward` and `inverse`; bijections and inference
-    surjections are exact (E = 0).
+    surjections are exact (E = 0). In training mode a layer may give a contribution of which only
+    the gradient is to be trusted; in evaluation mode it is what it says.
 
     Attributes
     ----------

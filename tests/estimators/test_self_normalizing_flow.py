@@ -66,6 +66,18 @@ def test_every_mode_starts_at_the_start(mode, moons):
     assert flow.best_score_ == pytest.approx(flow.start_score_, abs=1e-4)
 
 
+def test_the_start_is_at_least_the_gaussian_and_its_copula():
+    X, _ = gaussian(4_000, 5, 30)
+    X = np.sinh(X)  # heavy marginals
+    train, val = X[:3_200], X[3_200:]
+    flow = SelfNormalizingFlow(**SMALL).fit(train, X_val=val)
+    for start in ("whiten", "marginal"):
+        classic = SelfNormalizingFlow(
+            **{**SMALL, "start": start, "base": "normal", "n_layers": 0}
+        ).fit(train, X_val=val)
+        assert flow.start_score_ >= classic.score(val) - 0.01
+
+
 def test_moons_without_a_mixture(moons):
     """Rotations and elementwise splines alone bend around two moons (truth about 1.1)."""
     flow = SelfNormalizingFlow(start="whiten", base="normal", max_iter=60, random_state=0)
@@ -283,6 +295,7 @@ def test_going_on_from_a_learned_inverse(moons):
 def test_auto_goes_by_width_and_batch():
     from skflow.estimators.self_normalizing_layers import fastest_gradient
 
-    assert fastest_gradient(16, 256) == "newton"
-    assert fastest_gradient(2048, 256) == "lu"
-    assert fastest_gradient(512, 4096) == "newton"
+    assert fastest_gradient(16, 256, "cpu") == "newton"
+    assert fastest_gradient(512, 256, "cpu") == "exact"
+    assert fastest_gradient(2048, 256, "cpu") == "lu"
+    assert fastest_gradient(512, 4096, "cuda") == "newton"
