@@ -32,6 +32,7 @@ SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
 N_FOLDS = 4
+WORTH_MIXING = 0.1  # nats that whitening must gain: it hides from the layers what columns are
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
 
 Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
@@ -211,10 +212,14 @@ def choose_start(
             finalists += [space.climb(first, most, r) for r in sorted(regularisations)]
     else:
         climbed = [
-            (space, space.climb(limit, most, usual, screening=True)) for space, _ in screened[:2]
+            (space, best)
+            for space, _ in screened[:2]
+            if (best := space.climb(limit, most, usual, screening=True))
         ]
-        space, best = max(climbed, key=lambda pair: pair[1].score if pair[1] else -np.inf)
-        if best:
+        if climbed:
+            space, best = max(
+                climbed, key=lambda pair: pair[1].score - WORTH_MIXING * pair[0].recipe.whiten
+            )
             finalists.append(space.climb(best.recipe.n_mixture_components, most, usual))
     return _best(finalists)
 
