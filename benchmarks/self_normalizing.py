@@ -117,7 +117,7 @@ def bent_mixture(n: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def mixture(args) -> list[dict]:
-    parts = split(bent_mixture(25_000, np.random.default_rng(0)), 20_000, 2_500)
+    parts = split(bent_mixture(15_000, np.random.default_rng(0)), 10_000, 2_500)
     settings = {f"{mode}": {"logdet_gradient": mode} for mode in MODES}
     plain = {"start": "whiten", "base": "normal", "max_iter": 40, "tol": 1e-4}
     settings |= {f"{mode}, from the Gaussian": {"logdet_gradient": mode, **plain} for mode in MODES}

@@ -26,6 +26,7 @@ from skflow.transforms import (
     SelfNormalizingLinear,
 )
 
+PAPER_WEIGHT, POLISHED_WEIGHT = 1.0, 0.1  # of the reconstruction loss
 INACCURATE = 0.1  # of a learned inverse: beyond, its samples are not those of the density
 
 
@@ -67,8 +68,10 @@ class SelfNormalizingFlow(BaseFlow):
         "self": the paper's two-sided gradient with a learned inverse. "auto" takes the fastest
         with an exact gradient for this width and batch; for convolutions, "self" above 256 values
         per image and "exact" below. Convolutions of "conv" have these two only.
-    reconstruction_weight : float or "adaptive", default=1.0
-        With "self": the paper's λ, or one that adapts until the relative reconstruction error is
+    reconstruction_weight : float, "auto" or "adaptive", default="auto"
+        With "self": the paper's λ. "auto" is the paper's 1 where nothing else keeps the learned
+        inverse one (convolutions, ``polish_every=0``), and 0.1 where it is polished: more holds
+        the matrix back. "adaptive" changes until the relative reconstruction error is
         ``reconstruction_tolerance``.
     reconstruction_tolerance : float, default=0.05
         With ``reconstruction_weight="adaptive"``: root of the share of a row's squared length that
@@ -169,7 +172,7 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         "logdet_gradient": [StrOptions({"auto", "exact", "newton", "lu", "relative", "self"})],
         "reconstruction_weight": [
             Interval(Real, 0, None, closed="left"),
-            StrOptions({"adaptive"}),
+            StrOptions({"adaptive", "auto"}),
         ],
         "reconstruction_tolerance": [Interval(Real, 0, None, closed="neither")],
         "symmetric_reconstruction": ["boolean"],
@@ -188,7 +191,7 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         n_bins=8,
         n_hidden_channels=64,
         logdet_gradient="auto",
-        reconstruction_weight=1.0,
+        reconstruction_weight="auto",
         reconstruction_tolerance=0.05,
         symmetric_reconstruction=False,
         polish_every=10,
@@ -306,10 +309,13 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         }
 
     def _inverse_options(self) -> dict:
-        adaptive = self.reconstruction_weight == "adaptive"
+        weight, adaptive = self.reconstruction_weight, self.reconstruction_weight == "adaptive"
+        if isinstance(weight, str):
+            polished = self.polish_every and self._architecture() != "conv"
+            weight = POLISHED_WEIGHT if polished and not adaptive else PAPER_WEIGHT
         return {
             "reconstruction": {
-                "weight": 1.0 if adaptive else self.reconstruction_weight,
+                "weight": weight,
                 "tolerance": self.reconstruction_tolerance if adaptive else None,
                 "symmetric": self.symmetric_reconstruction,
             },
@@ -363,6 +369,9 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         return super()._train(flow, *args, **options)
 
     def _finish(self, flow, recipe, *args):
+        for layer in flow.modules():
+            if isinstance(layer, SelfNormalizingLinear) and layer.polish_every:
+                layer.polish()
         recipe = {**recipe, "plan": {**recipe["plan"], **self._inverse_options()}}
         super()._finish(flow, recipe, *args)
         layers = list(self.flow_.modules())

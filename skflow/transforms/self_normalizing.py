@@ -62,13 +62,17 @@ class SelfNormalizingLinear(SquareLinear):
         self.n_passes = 0
         self.n_refreshes = 0
 
+    @torch.no_grad()
+    def polish(self) -> None:
+        """Bring R closer to the inverse of the present matrix."""
+        better, refreshed = polished(self.weight, self.backward_weight)
+        self.backward_weight.copy_(better)
+        self.n_refreshes += refreshed
+
     def _learn(self, x):
         self.n_passes += 1
         if self.polish_every and self.n_passes % self.polish_every == 0:
-            with torch.no_grad():
-                better, refreshed = polished(self.weight, self.backward_weight)
-                self.backward_weight.copy_(better)
-            self.n_refreshes += refreshed
+            self.polish()
         # A copy, so that a later polish in place leaves this pass's graph alone.
         forward, backward = self.weight, self.backward_weight.clone()
         data = x.detach()

@@ -107,6 +107,15 @@ def test_the_guard_counts_its_refreshes():
     assert calm.n_refreshes_ == 0 < wild.n_refreshes_
 
 
+def test_the_learned_inverse_ends_polished():
+    """Also after steps that lost it on the way."""
+    X, _ = gaussian(400, 10, 100)
+    settings = {**SMALL, **PLAIN, "logdet_gradient": "self", "max_iter": 20}
+    flow = SelfNormalizingFlow(**settings, learning_rate_init=0.1, early_stopping=False).fit(X)
+    assert flow.n_refreshes_ > 0
+    assert flow.inverse_error_ < 0.1
+
+
 def test_weights_of_two_are_no_weights(moons):
     settings = {**SMALL, "logdet_gradient": "self"}
     plain = SelfNormalizingFlow(**settings).fit(moons[:500])
