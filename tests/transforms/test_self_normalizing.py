@@ -206,7 +206,7 @@ def test_two_passes_before_a_backward(cls):
     layer = layer_of(cls, a_matrix(), **options)
     (loss_of(layer, normal(N, D)) + loss_of(layer, normal(N, D))).backward()
     expected = 2 * exact_forward_gradient(layer.weight, layer.bias, normal(N, D))
-    torch.testing.assert_close(layer.weight.grad, expected, atol=1e-9, rtol=0)
+    torch.testing.assert_close(layer.weight.grad, expected, atol=1e-10, rtol=0)
 
 
 def test_a_bad_batch_does_not_stay_in_an_adaptive_weight():
@@ -288,9 +288,11 @@ def test_two_sided_gradient_of_a_convolution(scale):
     bias = layer.bias.detach()
     forward = exact_forward_gradient(weight, bias, pixels)  # per pixel, of which there are 8
     backward = exact_backward_gradient(torch.linalg.inv(weight), bias, pixels)
-    torch.testing.assert_close(layer.weight.grad[..., 0, 0], 8 * scale * forward, atol=1e-9, rtol=0)
     torch.testing.assert_close(
-        layer.backward_weight.grad[..., 0, 0], 8 * scale * backward, atol=1e-9, rtol=0
+        layer.weight.grad[..., 0, 0], 8 * scale * forward, atol=1e-10, rtol=0
+    )
+    torch.testing.assert_close(
+        layer.backward_weight.grad[..., 0, 0], 8 * scale * backward, atol=1e-10, rtol=0
     )
 
 
