@@ -1,5 +1,6 @@
 """Flow: transforms on top of a base distribution."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from skflow.distributions.base import Distribution
 from skflow.transforms.base import Compose, TrainingTerm, Transform
+from skflow.transforms.noise import Draw, Noise, fresh_draw, mean_draw, no_noise
 
 
 class Flow(nn.Module):
@@ -45,28 +47,58 @@ class Flow(nn.Module):
         """Whether `log_prob` is the log-density itself."""
         return self.transform.exact
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """`log_prob`, under the name that wrappers of modules hook into."""
-        return self.log_prob(x, context)
-
-    def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Log-density of the rows of ``x``, in nats: shape (n,)."""
-        z, contribution = self.transform(x, context)
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
+    ) -> Tensor:
+        """One draw of the likelihood bound: the log-density itself where that is exact."""
+        z, contribution = self.transform(x, context, noise)
         return self.base.log_prob(z, context) + contribution
+
+    def log_prob(
+        self,
+        x: Tensor,
+        context: Tensor | None = None,
+        *,
+        n_importance_samples: int = 1,
+        noise: Noise | None = None,
+    ) -> Tensor:
+        """Log-density of the rows of ``x``, in nats, or a lower bound: shape (n,).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, d)
+        context : Tensor of shape (n, n_context), optional
+        n_importance_samples : int, default=1
+            Draws that a bound averages over. Its mean rises with their number, towards the
+            log-density. An exact flow needs one and makes one.
+        noise : Noise, optional
+            Where those draws come from; see `skflow.transforms.noise`.
+
+        References
+        ----------
+        Burda, Grosse, Salakhutdinov (2016), "Importance Weighted Autoencoders", arXiv:1509.00519.
+        """
+        if self.exact or n_importance_samples == 1:
+            return self(x, context, noise)
+        total = self(x, context, noise)
+        for _ in range(n_importance_samples - 1):
+            total = torch.logaddexp(total, self(x, context, noise))
+        return total - math.log(n_importance_samples)
 
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:
         """Draw ``n`` rows."""
-        return self.transform.inverse(self.base.sample(n, context, generator), context)
+        z = self.base.sample(n, context, generator)
+        return self.transform.inverse(z, context, fresh_draw(generator))
 
-    def encode(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Latent rows z of data rows ``x``."""
-        return self.transform(x, context)[0]
+    def encode(self, x: Tensor, context: Tensor | None = None, noise: Noise = no_noise) -> Tensor:
+        """Latent rows z of data rows ``x``, by default on the mean path."""
+        return self.transform(x, context, noise)[0]
 
-    def decode(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """Data rows x of latent rows ``z``."""
-        return self.transform.inverse(z, context)
+    def decode(self, z: Tensor, context: Tensor | None = None, draw: Draw = mean_draw) -> Tensor:
+        """Data rows x of latent rows ``z``; what z leaves open is, by default, at its mean."""
+        return self.transform.inverse(z, context, draw)
 
     def take_training_terms(self) -> list[Tensor]:
         """What layers ask for beside the likelihood of the last pass: each of shape (n,)."""

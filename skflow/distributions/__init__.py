@@ -1,16 +1,27 @@
 """Base densities and conditional ones."""
 
-from skflow.distributions.base import Distribution
-from skflow.distributions.conditional import ConditionalDiagonalGaussian, ConditionalGaussian
+from skflow.distributions.base import Decoder, Distribution
+from skflow.distributions.conditional import (
+    ConditionalGaussian,
+    ConditionalLowRankGaussian,
+    LocationScale,
+)
+from skflow.distributions.conditional_mixture import ConditionalMixture, split_mixture
+from skflow.distributions.linear import LinearDecoder
 from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import StandardNormal
 from skflow.distributions.student_t import StudentT
 
 __all__ = [
-    "ConditionalDiagonalGaussian",
     "ConditionalGaussian",
+    "ConditionalLowRankGaussian",
+    "ConditionalMixture",
+    "Decoder",
     "Distribution",
     "GaussianMixture",
+    "LinearDecoder",
+    "LocationScale",
     "StandardNormal",
     "StudentT",
+    "split_mixture",
 ]

@@ -1,57 +1,69 @@
-"""Conditional Gaussians: a network turns a context into a mean and a spread."""
+"""Conditional Gaussians and their like: a network turns a context into a mean and a spread."""
 
+import math
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
 
-from skflow.distributions.base import Distribution
+from skflow.distributions.base import Decoder, Distribution
 from skflow.distributions.normal import LOG_SQRT_2PI
+from skflow.kernels.families import bounded_log_scale
 from skflow.networks.mlp import MLP
-from skflow.transforms.families import MAX_LOG_SCALE
+from skflow.networks.reach import within_reach
+
+INITIAL_LOADING = 0.1  # a factor that starts at zero would never learn: its gradient is zero too
 
 
-def _bounded(raw):
-    return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE)
-
-
-class ConditionalDiagonalGaussian(Distribution):
-    """N(mean(c), diag(scale(c)^2)); N(0, I) at first.
+class LocationScale(Decoder):
+    """``x = mean(c) + scale(c) * e``, the noise e from any distribution; x = e at first.
 
     Parameters
     ----------
-    n_features, n_context : int
+    noise : Distribution
+        `StandardNormal` makes this the Gaussian with a diagonal covariance, `StudentT` its
+        heavy-tailed relative.
+    n_context : int
     hidden_layer_sizes : sequence of int
+    network : Module, optional
+        In place of the perceptron: from the context (n, n_context) to (2, n_features, n).
     generator : torch.Generator, optional
         Source of the initial weights.
     """
 
     def __init__(
         self,
-        n_features: int,
+        noise: Distribution,
         n_context: int,
         hidden_layer_sizes: Sequence[int] = (64, 64),
         *,
+        network: nn.Module | None = None,
         generator: torch.Generator | None = None,
     ):
         super().__init__()
-        self.network = MLP(n_context, 2, n_features, hidden_layer_sizes, generator=generator)
+        self.noise = noise
+        self.n_features = noise.n_features
+        if network is None:
+            network = MLP(n_context, 2, self.n_features, hidden_layer_sizes, generator=generator)
+        self.network = network
 
     def _mean_and_log_scale(self, context):
-        mean, raw = self.network(context)
-        return mean.T, _bounded(raw).T
+        mean, raw = self.network(within_reach(context))
+        return mean.T, bounded_log_scale(raw).T
 
     def log_prob(self, x, context=None):
         mean, log_scale = self._mean_and_log_scale(context)
-        residual = (x - mean) * torch.exp(-log_scale)
-        return (-0.5 * residual * residual - log_scale - LOG_SQRT_2PI).sum(1)
+        return self.noise.log_prob((x - mean) * torch.exp(-log_scale)) - log_scale.sum(1)
 
     def sample(self, n, context=None, generator=None):
         mean, log_scale = self._mean_and_log_scale(context)
-        noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
-        return mean + log_scale.exp() * noise
+        return mean + log_scale.exp() * self.noise.sample(n, generator=generator)
+
+    def mean(self, context):
+        return self._mean_and_log_scale(context)[0]
 
 
-class ConditionalGaussian(Distribution):
+class ConditionalGaussian(Decoder):
     """Full covariance: the residual is whitened by an upper triangle that depends on the context.
 
     As in `GaussianMixture`, triangular by construction; N(0, I) at first.
@@ -73,13 +85,14 @@ class ConditionalGaussian(Distribution):
         generator: torch.Generator | None = None,
     ):
         super().__init__()
+        self.n_features = n_features
         self.network = MLP(
             n_context, n_features + 2, n_features, hidden_layer_sizes, generator=generator
         )
 
     def _mean_and_factor(self, context):
-        out = self.network(context)  # (2 + d, d, n)
-        log_diagonal = _bounded(out[1]).T
+        out = self.network(within_reach(context))  # (2 + d, d, n)
+        log_diagonal = bounded_log_scale(out[1]).T
         upper = out[2:].movedim(-1, 0).triu(1)
         return out[0].T, log_diagonal, upper + torch.diag_embed(log_diagonal.exp())
 
@@ -93,3 +106,66 @@ class ConditionalGaussian(Distribution):
         noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
         step = torch.linalg.solve_triangular(factor, noise[:, None], upper=True, left=False)
         return mean + step[:, 0]
+
+    def mean(self, context):
+        return self._mean_and_factor(context)[0]
+
+
+class ConditionalLowRankGaussian(Decoder):
+    r"""Covariance :math:`D(c)^2 + F(c) F(c)^T` with a few factors; close to N(0, I) at first.
+
+    The density is that of :math:`D^{-1}(x - m)` under :math:`I + G G^T`, :math:`G = D^{-1} F`, by
+    Woodbury's identity.
+
+    Parameters
+    ----------
+    n_features, n_context : int
+    rank : int
+        Columns of F.
+    hidden_layer_sizes : sequence of int
+    generator : torch.Generator, optional
+        Source of the initial weights.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        n_context: int,
+        rank: int = 4,
+        hidden_layer_sizes: Sequence[int] = (64, 64),
+        *,
+        generator: torch.Generator | None = None,
+    ):
+        super().__init__()
+        self.n_features = n_features
+        self.network = MLP(n_context, 2 + rank, n_features, hidden_layer_sizes, generator=generator)
+        loading = torch.randn(n_features, rank, generator=generator) / math.sqrt(rank * n_features)
+        self.loading = nn.Parameter(INITIAL_LOADING * loading)
+
+    def _moments(self, context) -> tuple[Tensor, Tensor, Tensor]:
+        out = self.network(within_reach(context))  # (2 + rank, d, n)
+        loading = self.loading + out[2:].movedim(0, -1).movedim(1, 0)  # (n, d, rank)
+        return out[0].T, bounded_log_scale(out[1]).T, loading
+
+    def log_prob(self, x, context=None):
+        mean, log_scale, loading = self._moments(context)
+        residual = (x - mean) * torch.exp(-log_scale)
+        loading = loading * torch.exp(-log_scale)[..., None]
+        eye = torch.eye(loading.shape[2], dtype=x.dtype, device=x.device)
+        root = torch.linalg.cholesky(eye + loading.mT @ loading)  # (n, rank, rank)
+        explained = torch.linalg.solve_triangular(
+            root, loading.mT @ residual[..., None], upper=False
+        )[..., 0]
+        log_det = log_scale.sum(1) + root.diagonal(dim1=1, dim2=2).log().sum(1)
+        square = (residual * residual).sum(1) - (explained * explained).sum(1)
+        return -0.5 * square - log_det - self.n_features * LOG_SQRT_2PI
+
+    def sample(self, n, context=None, generator=None):
+        mean, log_scale, loading = self._moments(context)
+        like = {"generator": generator, "dtype": mean.dtype, "device": mean.device}
+        own = log_scale.exp() * torch.randn(mean.shape, **like)
+        common = loading @ torch.randn(n, loading.shape[2], 1, **like)
+        return mean + own + common[..., 0]
+
+    def mean(self, context):
+        return self._moments(context)[0]

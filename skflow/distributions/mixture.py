@@ -3,13 +3,18 @@
 from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skflow.distributions.base import Distribution
 from skflow.distributions.normal import LOG_SQRT_2PI
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture as FittedMixture
+
+
+def triangular_factor(log_diagonal: Tensor, upper: Tensor) -> Tensor:
+    """Upper triangular by construction, the diagonal an exponential."""
+    return upper.triu(1) + torch.diag_embed(log_diagonal.exp())
 
 
 class GaussianMixture(Distribution):
@@ -24,6 +29,7 @@ class GaussianMixture(Distribution):
 
     def __init__(self, n_components: int, n_features: int):
         super().__init__()
+        self.n_features = n_features
         self.logits = nn.Parameter(torch.zeros(n_components))
         self.means = nn.Parameter(torch.zeros(n_components, n_features))
         self.log_diagonal = nn.Parameter(torch.zeros(n_components, n_features))
@@ -32,23 +38,32 @@ class GaussianMixture(Distribution):
     @torch.no_grad()
     def copy_fitted(self, fitted: "FittedMixture") -> None:
         """Take over a fitted scikit-learn mixture with ``covariance_type="full"``."""
-        factor = torch.as_tensor(fitted.precisions_cholesky_)
         self.logits.copy_(torch.as_tensor(fitted.weights_).clamp_min(1e-30).log())
         self.means.copy_(torch.as_tensor(fitted.means_))
+        self.set_factor(torch.as_tensor(fitted.precisions_cholesky_))
+
+    @torch.no_grad()
+    def set_factor(self, factor: Tensor) -> None:
+        """Set all U, upper triangular with a positive diagonal: shape (K, d, d)."""
         self.log_diagonal.copy_(factor.diagonal(dim1=1, dim2=2).log())
         self.upper.copy_(factor.triu(1))
 
-    def _factor(self):
-        return self.upper.triu(1) + torch.diag_embed(self.log_diagonal.exp())
+    def factor(self) -> Tensor:
+        """All U: shape (K, d, d)."""
+        return triangular_factor(self.log_diagonal, self.upper)
 
-    def log_prob(self, x, context=None):
+    def component_log_prob(self, x: Tensor) -> Tensor:
+        """Log of every component's weight times its density: shape (n, K)."""
         n_components, d = self.means.shape
-        factor = self._factor()  # (K, d, d)
+        factor = self.factor()
         centre = (self.means[:, None] @ factor)[:, 0]  # (K, d)
         whitened = x @ factor.movedim(1, 0).reshape(d, -1)  # (n, K d)
         whitened = whitened.view(-1, n_components, d) - centre
         log_prob = self.log_diagonal.sum(1) - 0.5 * (whitened * whitened).sum(2)
-        return torch.logsumexp(log_prob + self.logits.log_softmax(0), 1) - d * LOG_SQRT_2PI
+        return log_prob + self.logits.log_softmax(0) - d * LOG_SQRT_2PI
+
+    def log_prob(self, x, context=None):
+        return torch.logsumexp(self.component_log_prob(x), 1)
 
     def sample(self, n, context=None, generator=None):
         like = {"dtype": self.means.dtype, "device": self.means.device}
@@ -57,10 +72,34 @@ class GaussianMixture(Distribution):
         component = torch.searchsorted(cumulated, torch.rand(n, generator=generator, **like))
         noise = torch.randn(n, self.means.shape[1], generator=generator, **like)
         eye = torch.eye(noise.shape[1], **like).expand(len(self.means), -1, -1)
-        inverse = torch.linalg.solve_triangular(self._factor(), eye, upper=True)
+        inverse = torch.linalg.solve_triangular(self.factor(), eye, upper=True)
         # Every component's step in one product, then each row's own: no (n, d, d) array.
         steps = (noise @ inverse.movedim(1, 0).reshape(noise.shape[1], -1)).view(
             n, len(self.means), -1
         )
         own = component[:, None, None].expand(-1, 1, noise.shape[1])
         return self.means[component] + steps.gather(1, own)[:, 0]
+
+    @torch.no_grad()
+    def covariance(self) -> Tensor:
+        """Covariance of the whole mixture: shape (d, d)."""
+        weights = self.logits.softmax(0)
+        inverse = torch.linalg.inv(self.factor())
+        within = (weights[:, None, None] * (inverse.mT @ inverse)).sum(0)
+        centred = self.means - weights @ self.means
+        return within + centred.T @ (weights[:, None] * centred)
+
+    @torch.no_grad()
+    def rotated(self, rotation: Tensor) -> "GaussianMixture":
+        """The mixture of ``x @ rotation``, for an orthogonal matrix."""
+        turned = GaussianMixture(*self.means.shape).to(self.means)
+        turned.logits.copy_(self.logits)
+        turned.means.copy_(self.means @ rotation)
+        # The covariance is A^T A with A = U^-1 R; of A = Q T the new U is T^-1.
+        root = torch.linalg.qr(torch.linalg.solve_triangular(
+            self.factor(), rotation.expand(len(self.means), -1, -1), upper=True
+        )).R  # fmt: skip
+        root = root * root.diagonal(dim1=1, dim2=2).sign()[..., None]
+        eye = torch.eye(len(rotation), dtype=root.dtype, device=root.device)
+        turned.set_factor(torch.linalg.solve_triangular(root, eye.expand_as(root), upper=True))
+        return turned

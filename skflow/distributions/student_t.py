@@ -22,6 +22,7 @@ class StudentT(Distribution):
 
     def __init__(self, n_features: int, degrees: float = 5.0):
         super().__init__()
+        self.n_features = n_features
         self.log_degrees = nn.Parameter(torch.full((n_features,), math.log(degrees)))
 
     def log_prob(self, x, context=None):

@@ -15,16 +15,20 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from skflow.distributions import Distribution
+from skflow.transforms.noise import fresh_noise
+
 CLIP = 5.0  # gradient norm: spline couplings meet rare steep batches
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
 WARMUP_STEPS = 100  # a sharp start loses at once to a full-sized first step
-BASE_RATE = 0.1  # step of the base against that of the rest: a fitted base moves slowly
+BASE_RATE = 0.1  # step of the distributions against that of the rest: fitted ones move slowly
 EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 DECAY = 0.3  # of the step, when validation stalls
 MAX_DECAYS = 2  # then a further stall ends the training
 ROLLBACK_DECAY = 0.3
 MAX_ROLLBACKS = 10
 EVALUATION_ROWS = 4096
+EVALUATION_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,15 @@ class Average:
 
 @torch.no_grad()
 def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
-    """Weighted mean log-density of the rows ``x``, in chunks and in evaluation mode."""
+    """Weighted mean log-density of the rows ``x``, in chunks and in evaluation mode.
+
+    A bound is evaluated at the same draws every time, so that two states of a flow compare.
+    """
     training = flow.training
     flow.eval()
-    scores = torch.cat([flow(chunk) for chunk in x.split(EVALUATION_ROWS)]).double()
+    noise = fresh_noise(torch.Generator(x.device).manual_seed(EVALUATION_SEED))
+    chunks = x.split(EVALUATION_ROWS)
+    scores = torch.cat([flow(chunk, noise=noise) for chunk in chunks]).double()
     flow.train(training)
     if weight is None:
         return float(scores.mean())
@@ -95,8 +104,13 @@ def mean_log_prob(flow: nn.Module, x: Tensor, weight: Tensor | None) -> float:
 
 
 def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW. Matrices of networks decay; the base takes smaller steps."""
-    base = list(flow.base.parameters())
+    """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
+    base = [
+        parameter
+        for module in flow.modules()
+        if isinstance(module, Distribution)
+        for parameter in module.parameters(recurse=False)
+    ]
     matrices = [m.weight for m in flow.transform.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}
     rest = [p for p in flow.parameters() if id(p) not in known]
@@ -148,7 +162,8 @@ def train(
     Parameters
     ----------
     flow : Flow
-        Its forward gives log-densities, in training mode with the gradients to learn from.
+        Its forward gives log-densities, or one draw of a bound on them, in training mode with the
+        gradients to learn from.
     draw_epoch : callable
         From the number of the epoch to its rows (n, d): the same data, perhaps with fresh noise.
     weight : Tensor of shape (n,) or None
@@ -157,7 +172,7 @@ def train(
         Held-out rows. With None the last weights stand, else the best ones on these rows.
     settings : Settings
     generator : torch.Generator
-        On the device of the data; draws the batches.
+        On the device of the data; draws the batches, and what layers draw.
     on_epoch : callable
         Called with each `Epoch`; returning True stops the training.
     optimizer_state : dict, optional
@@ -181,6 +196,7 @@ def train(
     if optimizer_state is not None:
         resume(optimizer, optimizer_state)
     average = Average(flow)
+    noise = fresh_noise(generator)
     good = best = snapshot(flow)
     factor, n_decays, stalled = 1.0, 0, 0
     out_of_time = False
@@ -198,7 +214,7 @@ def train(
         total = torch.zeros((), dtype=torch.float64, device=x.device)
         for batch in order.tensor_split(n_batches):
             set_rate(optimizer, factor)
-            row_loss = -flow(x[batch])
+            row_loss = -flow(x[batch], noise=noise)
             for term in flow.take_training_terms():
                 row_loss = row_loss + term
             loss = row_loss.mean() if weight is None else (row_loss * weight[batch]).mean()

@@ -1,7 +1,19 @@
 """Maps x -> z with their likelihood contribution; one family per file."""
 
+from skflow.kernels.families import (
+    Additive,
+    Affine,
+    Family,
+    RationalQuadratic,
+)
+from skflow.transforms.augment import Augment
 from skflow.transforms.autoregressive import Autoregressive
-from skflow.transforms.base import Compose, DimensionwiseTransform, Transform
+from skflow.transforms.base import (
+    Compose,
+    DimensionwiseTransform,
+    StochasticTransform,
+    Transform,
+)
 from skflow.transforms.bounds import Bound
 from skflow.transforms.convolution import (
     ExactConvolution,
@@ -17,16 +29,13 @@ from skflow.transforms.dense import (
     random_rotation,
 )
 from skflow.transforms.elementwise import ActNorm, Elementwise, LeakyReLU, SmoothLeakyReLU
-from skflow.transforms.families import (
-    Additive,
-    Affine,
-    Family,
-    RationalQuadratic,
-)
+from skflow.transforms.flow_decoder import FlowDecoder
+from skflow.transforms.funnel import ConditionalLinear, Funnel
 from skflow.transforms.images import OnFirst, squeeze_order
 from skflow.transforms.linear import LULinear, Permutation
 from skflow.transforms.marginal import MarginalSpline
 from skflow.transforms.reconstruction import Reconstruction
+from skflow.transforms.rotation import CayleyRotation, HouseholderRotation, make_rotation
 from skflow.transforms.self_normalizing import SelfNormalizingLinear
 from skflow.transforms.standardize import Standardize, Whiten
 
@@ -34,9 +43,12 @@ __all__ = [
     "ActNorm",
     "Additive",
     "Affine",
+    "Augment",
     "Autoregressive",
     "Bound",
+    "CayleyRotation",
     "Compose",
+    "ConditionalLinear",
     "Coupling",
     "DenseLinear",
     "DimensionwiseTransform",
@@ -44,6 +56,9 @@ __all__ = [
     "ExactConvolution",
     "FactorisedTransform",
     "Family",
+    "FlowDecoder",
+    "Funnel",
+    "HouseholderRotation",
     "LULinear",
     "LeakyReLU",
     "MarginalSpline",
@@ -57,9 +72,11 @@ __all__ = [
     "SelfNormalizingLinear",
     "SmoothLeakyReLU",
     "Standardize",
+    "StochasticTransform",
     "Transform",
     "Whiten",
     "dirac_kernel",
+    "make_rotation",
     "random_rotation",
     "squeeze_order",
 ]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
+from skflow.kernels.families import Family
 from skflow.networks.masked_mlp import MaskedMLP
+from skflow.networks.reach import within_reach
 from skflow.transforms.base import DimensionwiseTransform
-from skflow.transforms.coupling import CONDITIONER_REACH
-from skflow.transforms.families import Family
 
 
 class Autoregressive(DimensionwiseTransform):
@@ -52,7 +52,7 @@ class Autoregressive(DimensionwiseTransform):
         )
 
     def _parameters_given(self, x, context):
-        return self.network(x.clamp(-CONDITIONER_REACH, CONDITIONER_REACH), context)
+        return self.network(within_reach(x), None if context is None else within_reach(context))
 
     def forward_per_dimension(self, x, context=None):
         parameters = self._parameters_given(x, context)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from skflow.transforms.noise import Draw, Noise
+
 
 class Transform(nn.Module, ABC):
     r"""A map from the data side x to the latent side z.
@@ -58,7 +60,41 @@ class DimensionwiseTransform(Transform):
         return z, contributions.sum(1)
 
 
-class Compose(Transform):
+class StochasticTransform(Transform):
+    """A transform that draws in one of its directions, or wraps others that may.
+
+    Both directions take one argument more, which says where the randomness comes from; without it
+    torch's global generator is used.
+    """
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `Transform.forward`; z is drawn with ``noise`` where it is not a function of x."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, context: Tensor | None = None, draw: Draw | None = None) -> Tensor:
+        """As `Transform.inverse`; what z leaves open is drawn with ``draw``."""
+
+
+def forward_with(
+    step: Transform, x: Tensor, context: Tensor | None, noise: Noise | None
+) -> tuple[Tensor, Tensor]:
+    """Run any transform forward, with noise if it takes some."""
+    if isinstance(step, StochasticTransform):
+        return step(x, context, noise)
+    return step(x, context)
+
+
+def inverse_with(step: Transform, z: Tensor, context: Tensor | None, draw: Draw | None) -> Tensor:
+    """Run any transform backward, with draws if it takes some."""
+    if isinstance(step, StochasticTransform):
+        return step.inverse(z, context, draw)
+    return step.inverse(z, context)
+
+
+class Compose(StochasticTransform):
     """Several transforms, the first one nearest to the data."""
 
     def __init__(self, transforms: Iterable[Transform]):
@@ -69,16 +105,16 @@ class Compose(Transform):
     def exact(self) -> bool:  # type: ignore[override]
         return all(step.exact for step in self.steps)
 
-    def forward(self, x, context=None):
+    def forward(self, x, context=None, noise=None):
         total = x.new_zeros(x.shape[0])
         for step in self.steps:
-            x, contribution = step(x, context)
+            x, contribution = forward_with(step, x, context, noise)
             total = total + contribution
         return x, total
 
-    def inverse(self, z, context=None):
+    def inverse(self, z, context=None, draw=None):
         for step in reversed(self.steps):
-            z = step.inverse(z, context)
+            z = inverse_with(step, z, context, draw)
         return z
 
     @torch.no_grad()

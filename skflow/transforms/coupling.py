@@ -5,20 +5,19 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from skflow.kernels.families import Family
 from skflow.networks.mlp import MLP
+from skflow.networks.reach import within_reach
 from skflow.transforms.base import DimensionwiseTransform
-from skflow.transforms.families import Family
-
-CONDITIONER_REACH = 10.0  # a conditioner sees its inputs clamped here, in latent units
 
 
 class Coupling(DimensionwiseTransform):
     """Columns ``n_kept:`` go through a family whose parameters a network reads off the others.
 
     A true coupling: the network has the kept columns as inputs and nothing else, so both
-    directions cost one pass. The network sees its inputs clamped to +-10, so that a far outlier
-    meets a map like that of the border and not a wild extrapolation. With one column nothing is
-    kept, and the layer is an unconditional elementwise map.
+    directions cost one pass. The network sees its inputs and the context clamped to +-10, so that
+    a far outlier meets a map like that of the border and not a wild extrapolation. With one column
+    nothing is kept, and the layer is an unconditional elementwise map.
 
     Parameters
     ----------
@@ -65,8 +64,8 @@ class Coupling(DimensionwiseTransform):
         self.network = network
 
     def _parameters_given(self, kept, context):
-        seen = kept.clamp(-CONDITIONER_REACH, CONDITIONER_REACH)
-        return self.network(seen if context is None else torch.cat([seen, context], 1))
+        seen = kept if context is None else torch.cat([kept, context], 1)
+        return self.network(within_reach(seen))
 
     def _move(self, x, context):
         kept = x[:, : self.n_kept]

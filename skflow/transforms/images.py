@@ -3,7 +3,12 @@
 import torch
 from torch import Tensor
 
-from skflow.transforms.base import Transform
+from skflow.transforms.base import (
+    StochasticTransform,
+    Transform,
+    forward_with,
+    inverse_with,
+)
 
 
 def squeeze_order(n_channels: int, height: int, width: int) -> Tensor:
@@ -19,7 +24,7 @@ def squeeze_order(n_channels: int, height: int, width: int) -> Tensor:
     return blocks.permute(0, 2, 4, 1, 3).reshape(-1)
 
 
-class OnFirst(Transform):
+class OnFirst(StochasticTransform):
     """Another transform on the first columns; the others pass unchanged.
 
     With a coupling in front that gives the others their distribution given the first ones, this
@@ -35,12 +40,13 @@ class OnFirst(Transform):
     def exact(self) -> bool:  # type: ignore[override]
         return self.transform.exact
 
-    def forward(self, x, context=None):
-        z, contribution = self.transform(x[:, : self.n_columns], context)
+    def forward(self, x, context=None, noise=None):
+        first = x[:, : self.n_columns]
+        z, contribution = forward_with(self.transform, first, context, noise)
         return torch.cat([z, x[:, self.n_columns :]], 1), contribution
 
-    def inverse(self, z, context=None):
-        x = self.transform.inverse(z[:, : self.n_columns], context)
+    def inverse(self, z, context=None, draw=None):
+        x = inverse_with(self.transform, z[:, : self.n_columns], context, draw)
         return torch.cat([x, z[:, self.n_columns :]], 1)
 
     @torch.no_grad()

@@ -3,9 +3,12 @@
 import torch
 
 from skflow.distributions import (
-    ConditionalDiagonalGaussian,
     ConditionalGaussian,
+    ConditionalLowRankGaussian,
+    ConditionalMixture,
     GaussianMixture,
+    LinearDecoder,
+    LocationScale,
     StandardNormal,
     StudentT,
 )
@@ -15,11 +18,16 @@ from skflow.transforms import (
     Affine,
     Autoregressive,
     Bound,
+    CayleyRotation,
     Compose,
+    ConditionalLinear,
     Coupling,
     DenseLinear,
     Elementwise,
     ExactConvolution,
+    FlowDecoder,
+    Funnel,
+    HouseholderRotation,
     LeakyReLU,
     LULinear,
     MarginalSpline,
@@ -69,6 +77,9 @@ TRANSFORMS = {
     "convolution_exact": lambda d, c: ExactConvolution((1, d, 1), dirac_kernel(1, (3, 3))),
     "convolution_self": lambda d, c: SelfNormalizingConvolution((d, 1, 1), dirac_kernel(d, (1, 1))),
     "on_first": lambda d, c: OnFirst((d + 1) // 2, DenseLinear((d + 1) // 2)),
+    "rotation": lambda d, c: CayleyRotation(d),
+    "rotation_positions": lambda d, c: CayleyRotation(d, d),
+    "reflections": lambda d, c: HouseholderRotation(d, n_reflections=4, generator=generator()),
     "permutation": lambda d, c: Permutation(d, generator=generator()),
     "reverse": lambda d, c: Permutation(d, reverse=True),
     "coupling_additive": lambda d, c: Coupling(
@@ -105,15 +116,51 @@ CONTEXTUAL = [
 ]
 BOUNDED = [name for name in TRANSFORMS if name.startswith("bound")]
 
+# Name -> constructor from (columns, width of the context).
+DECODERS = {
+    "diagonal": lambda d, c: LocationScale(StandardNormal(d), c, (8,), generator=generator()),
+    "student_t": lambda d, c: LocationScale(StudentT(d), c, (8,), generator=generator()),
+    "full": lambda d, c: ConditionalGaussian(d, c, (8,), generator=generator()),
+    "lowrank": lambda d, c: ConditionalLowRankGaussian(d, c, 2, (8,), generator=generator()),
+    "mixture": lambda d, c: ConditionalMixture(3, d, c, (8,), generator=generator()),
+    "spline": lambda d, c: FlowDecoder(
+        d,
+        Autoregressive(d, SPLINE, hidden_layer_sizes=(8,), n_context=c, generator=generator()),
+    ),
+    "linear": lambda d, c: LinearDecoder(
+        LocationScale(StandardNormal(d), c, (8,), generator=generator()), c
+    ),
+}
 DISTRIBUTIONS = {
     "standard_normal": lambda d, c: StandardNormal(d),
     "student_t": lambda d, c: StudentT(d),
     "mixture": lambda d, c: GaussianMixture(3, d),
-    "conditional_diagonal": lambda d, c: ConditionalDiagonalGaussian(
-        d, c, (8,), generator=generator()
+} | {f"conditional_{name}": make for name, make in DECODERS.items()}
+
+# What the kept columns of a funnel go through, from (kept columns, dropped columns and context).
+FUNNELS = {
+    "slice": lambda k, c: None,
+    "coupling_affine": lambda k, c: Coupling(
+        k, Affine(), n_kept=0, n_context=c, generator=generator(), **SMALL
     ),
-    "conditional_full": lambda d, c: ConditionalGaussian(d, c, (8,), generator=generator()),
+    "coupling_spline": lambda k, c: Coupling(
+        k, SPLINE, n_kept=0, n_context=c, generator=generator(), **SMALL
+    ),
+    "autoregressive_affine": lambda k, c: Autoregressive(
+        k, Affine(), n_context=c, generator=generator(), **SMALL
+    ),
+    "autoregressive_spline": lambda k, c: Autoregressive(
+        k, SPLINE, n_context=c, generator=generator(), **SMALL
+    ),
+    "dense": lambda k, c: ConditionalLinear(k, c),
 }
+
+
+def make_funnel(funnel, decoder, d, k, n_context=0, scale=0.4):
+    """Return a funnel from d to k columns in float64 with random parameters."""
+    transform = FUNNELS[funnel](k, d - k + n_context)
+    made = Funnel(d, k, DECODERS[decoder](d - k, k + n_context), transform).double()
+    return randomise(made, scale=scale).eval()
 
 
 def example_rows(name, n, d, seed=0):

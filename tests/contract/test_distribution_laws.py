@@ -20,7 +20,9 @@ CONTEXT = torch.tensor([[0.7, -1.2]], dtype=torch.float64)
 
 
 def make(name, d):
-    return randomise(DISTRIBUTIONS[name](d, 2).double())
+    # Steeper splines have features between the points of the grid.
+    scale = 0.2 if name == "conditional_spline" else 0.4
+    return randomise(DISTRIBUTIONS[name](d, 2).double(), scale=scale)
 
 
 def density(distribution, name):

@@ -61,15 +61,11 @@ class Stumbling(torch.nn.Module):
         self.flow, self.bad_steps, self.step = make_flow(), bad_steps, 0
 
     @property
-    def base(self):
-        return self.flow.base
-
-    @property
     def transform(self):
         return self.flow.transform
 
-    def forward(self, x):
-        score = self.flow(x)
+    def forward(self, x, noise=None):
+        score = self.flow(x, noise=noise)
         if not torch.is_grad_enabled():
             return score
         self.step += 1

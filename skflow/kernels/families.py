@@ -45,7 +45,8 @@ class Additive:
         return z - parameters[0]
 
 
-def _log_scale(raw: Tensor) -> Tensor:
+def bounded_log_scale(raw: Tensor) -> Tensor:
+    """Keep the log of a scale within +-MAX_LOG_SCALE, smoothly."""
     return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE)
 
 
@@ -56,11 +57,11 @@ class Affine:
     n_parameters: int = 2
 
     def forward(self, x, parameters):
-        log_scale = _log_scale(parameters[0])
+        log_scale = bounded_log_scale(parameters[0])
         return x * log_scale.exp() + parameters[1], log_scale.expand_as(x)
 
     def inverse(self, z, parameters):
-        return (z - parameters[1]) * torch.exp(-_log_scale(parameters[0]))
+        return (z - parameters[1]) * torch.exp(-bounded_log_scale(parameters[0]))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""Moments of weighted rows, and the covariance shrunk as Ledoit and Wolf propose."""
+
+import torch
+from torch import Tensor
+
+MIN_SHRINKAGE = 1e-6  # bounds the density of collinear columns
+RELATIVE_FLOOR = 1e-12  # a spread below this share of the magnitude is rounding, not spread
+
+
+def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean over the rows of ``x``."""
+    return x.mean(0) if weight is None else (weight[:, None] * x).sum(0) / weight.sum()
+
+
+def weighted_moments(x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per column; the deviation of a constant column is 1.
+
+    Computed after division by the largest magnitude, so squares neither over- nor underflow.
+    """
+    magnitude = x.abs().amax(0)
+    magnitude = torch.where(magnitude > 0, magnitude, 1.0)
+    scaled = x / magnitude
+    mean = weighted_mean(scaled, weight)
+    deviation = weighted_mean((scaled - mean) ** 2, weight).sqrt()
+    usable = deviation > RELATIVE_FLOOR
+    return mean * magnitude, torch.where(usable, deviation * magnitude, 1.0)
+
+
+def ledoit_wolf_intensity(x: Tensor, weight: Tensor | None) -> float:
+    """Ledoit and Wolf's intensity for centred rows ``x``.
+
+    References
+    ----------
+    Ledoit, Wolf (2004), "A well-conditioned estimator for large-dimensional covariance matrices".
+    """
+    n, d = x.shape
+    w = x.new_full((n,), 1 / n) if weight is None else weight / weight.sum()
+    covariance = x.T @ (w[:, None] * x)
+    target = covariance.diagonal().mean()
+    distance = (covariance**2).sum() - d * target**2
+    spread = (w * (x * x).sum(1) ** 2).sum() - (covariance**2).sum()
+    if not distance > 0:
+        return 1.0
+    return float((spread / n / distance).clamp(0, 1))
+
+
+def covariance_and_intensity(
+    centred: Tensor, weight: Tensor | None, shrinkage: float | None = None
+) -> tuple[Tensor, float]:
+    """Sample covariance of centred rows, and the share of the average variance to mix in.
+
+    ``shrinkage`` is that share, never below 1e-6; None takes Ledoit and Wolf's.
+    """
+    intensity = ledoit_wolf_intensity(centred, weight) if shrinkage is None else shrinkage
+    rows = centred if weight is None else centred * (weight / weight.mean()).sqrt()[:, None]
+    return rows.T @ rows / len(centred), max(intensity, MIN_SHRINKAGE)
+
+
+def shrunk(variance: Tensor, intensity: float) -> Tensor:
+    """Move variances towards their average; none stays zero."""
+    average = variance.mean().clamp_min(torch.finfo(variance.dtype).tiny)
+    return (1 - intensity) * variance + intensity * average

@@ -1,0 +1,154 @@
+"""Funnels and slices: fewer columns on the latent side, and an exact likelihood."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skflow.distributions import Decoder
+from skflow.transforms.base import (
+    StochasticTransform,
+    Transform,
+    forward_with,
+    inverse_with,
+)
+from skflow.transforms.dense import to_channels, to_rows
+from skflow.transforms.linear import LULinear
+from skflow.transforms.noise import fresh_draw
+
+
+class Funnel(StochasticTransform):
+    r"""Some columns are dropped, the kept ones go through a bijection that may look at those.
+
+    With x split into kept :math:`x_+` and dropped :math:`x_-`,
+
+    .. math::
+        z = f(x_+; x_-), \qquad
+        V = \log p(x_- | z) + \log |\det \partial f / \partial x_+|.
+
+    A deterministic function of x with a stochastic right inverse: the likelihood is exact. Without
+    a transform this is the slice of SurVAE flows.
+
+    Parameters
+    ----------
+    n_features : int
+    kept : int or sequence of int
+        How many of the first columns are kept, or which ones, in their latent order.
+    decoder : Decoder
+        Density of the dropped columns, in ascending order, given z (and the context).
+    transform : Transform, optional
+        The bijection f of the kept columns, given the dropped ones (and the context) as its
+        context: `Coupling` with ``n_kept=0``, `Autoregressive`, `ConditionalLinear` or any other.
+
+    References
+    ----------
+    Klein, Raine, Pina-Otey, Voloshynovskiy, Golling (2021), "Funnels: Exact maximum likelihood with
+    dimensionality reduction", arXiv:2112.08069.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skflow.distributions import LocationScale, StandardNormal
+    >>> from skflow.transforms import Affine, Coupling, Funnel
+    >>> decoder = LocationScale(StandardNormal(3), n_context=2)
+    >>> funnel = Funnel(5, 2, decoder, Coupling(2, Affine(), n_kept=0, n_context=3))
+    >>> z, contribution = funnel(torch.zeros(4, 5))
+    >>> z.shape, contribution.shape
+    (torch.Size([4, 2]), torch.Size([4]))
+    """
+
+    kept: Tensor
+    dropped: Tensor
+
+    def __init__(
+        self,
+        n_features: int,
+        kept: int | Sequence[int],
+        decoder: Decoder,
+        transform: Transform | None = None,
+    ):
+        super().__init__()
+        chosen = list(range(kept)) if isinstance(kept, int) else [int(i) for i in kept]
+        rest = sorted(set(range(n_features)) - set(chosen))
+        if not chosen or len(chosen) + len(rest) != n_features or not rest:
+            raise ValueError(
+                f"kept={kept!r} must name between 1 and {n_features - 1} different columns of "
+                f"{n_features}."
+            )
+        if decoder.n_features != len(rest):
+            raise ValueError(
+                f"the decoder is for {decoder.n_features} columns, but {len(rest)} are dropped."
+            )
+        self.decoder = decoder
+        self.transform = transform
+        self.register_buffer("kept", torch.tensor(chosen), persistent=False)
+        self.register_buffer("dropped", torch.tensor(rest), persistent=False)
+        self.register_buffer("restored", torch.tensor([*chosen, *rest]).argsort(), persistent=False)
+
+    @property
+    def exact(self) -> bool:  # type: ignore[override]
+        return self.transform is None or self.transform.exact
+
+    @staticmethod
+    def _beside(columns: Tensor, context: Tensor | None) -> Tensor:
+        return columns if context is None else torch.cat([columns, context], 1)
+
+    def forward_in_parts(
+        self, x: Tensor, context: Tensor | None = None, noise=None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, the contribution in two: log-determinant and log p(dropped | z)."""
+        z, dropped = x[:, self.kept], x[:, self.dropped]
+        log_det = x.new_zeros(x.shape[0])
+        if self.transform is not None:
+            z, log_det = forward_with(self.transform, z, self._beside(dropped, context), noise)
+        return z, log_det, self.decoder.log_prob(dropped, self._beside(z, context))
+
+    def forward(self, x, context=None, noise=None):
+        z, log_det, log_dropped = self.forward_in_parts(x, context, noise)
+        return z, log_det + log_dropped
+
+    def inverse(self, z, context=None, draw=None):
+        draw = fresh_draw() if draw is None else draw
+        dropped = draw(self.decoder, self._beside(z, context))
+        kept = z
+        if self.transform is not None:
+            kept = inverse_with(self.transform, z, self._beside(dropped, context), draw)
+        return torch.cat([kept, dropped], 1)[:, self.restored]
+
+    @torch.no_grad()
+    def initialize(self, x, weight=None, context=None):
+        z, dropped = x[:, self.kept], x[:, self.dropped]
+        if self.transform is not None:
+            z = self.transform.initialize(z, weight, self._beside(dropped, context))
+        self.decoder.initialize(dropped, self._beside(z, context), weight)
+        return z
+
+
+class ConditionalLinear(Transform):
+    """``z = A x + B c + b`` with an LU-parametrised square A and the context c: a dense funnel's f.
+
+    The identity at first.
+
+    Parameters
+    ----------
+    n_features, n_context : int
+    n_positions : int, default=1
+        The same maps act on the channels at every position, for rows and contexts laid out as
+        (channels, positions).
+    """
+
+    def __init__(self, n_features: int, n_context: int, n_positions: int = 1):
+        super().__init__()
+        self.linear = LULinear(n_features, n_positions)
+        self.mixing = nn.Parameter(torch.zeros(n_context // n_positions, n_features // n_positions))
+
+    def _shift(self, context):
+        positions = self.linear.n_positions
+        return to_rows(to_channels(context, positions) @ self.mixing, positions)
+
+    def forward(self, x, context=None):
+        z, contribution = self.linear(x)
+        return z + self._shift(context), contribution
+
+    def inverse(self, z, context=None):
+        return self.linear.inverse(z - self._shift(context))
