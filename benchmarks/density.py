@@ -46,7 +46,12 @@ def as_it_comes(estimator: str):
 
 
 OURS, SPLINE_PEER = "skflow", "zuko-nsf"
-OWN = {OURS: as_it_comes("NormalizingFlow"), "skflow-self": as_it_comes("SelfNormalizingFlow")}
+OWN = {
+    OURS: as_it_comes("NormalizingFlow"),
+    "skflow-self": as_it_comes("SelfNormalizingFlow"),
+    "skflow-funnel": as_it_comes("FunnelFlow"),
+    "skflow-mlp": as_it_comes("FlowifiedMLP"),
+}
 METHODS = OWN | PEERS
 
 

@@ -6,7 +6,7 @@ torch nor scikit-learn.
 
 __version__ = "0.1.0"
 
-__all__ = ["NormalizingFlow", "SelfNormalizingFlow", "__version__"]
+__all__ = ["FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow", "__version__"]
 
 
 def __getattr__(name: str):

@@ -85,6 +85,20 @@ class Flow(nn.Module):
             total = torch.logaddexp(total, self(x, context, noise))
         return total - math.log(n_importance_samples)
 
+    def log_prob_in_parts(
+        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
+    ) -> dict[str, Tensor]:
+        """What `log_prob` adds up: each of shape (n,), in nats.
+
+        Returns
+        -------
+        parts : dict
+            "latent": log-density of z under the base; "dropped": of what funnels dropped, given z;
+            "jacobian": the log-volume of all maps, and minus the log-density of added noise.
+        """
+        z, volume, dropped = self.transform.forward_in_parts(x, context, noise)
+        return {"latent": self.base.log_prob(z, context), "dropped": dropped, "jacobian": volume}
+
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Tensor:

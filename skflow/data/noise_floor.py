@@ -65,11 +65,22 @@ def column_resolution(values: np.ndarray) -> tuple[float, str]:
     return float(max(np.median(gaps), MIN_ATOM_WIDTH * spread)), "atoms"
 
 
+def common_step(steps: np.ndarray) -> float:
+    """The finest of some lattices' steps if the others are its multiples, else 0."""
+    if len(steps) == 0:
+        return 0.0
+    multiples = steps / steps.min()
+    return float(steps.min()) if (np.abs(multiples - multiples.round()) < ROUNDING).all() else 0.0
+
+
 def find_noise_floor(X: np.ndarray) -> NoiseFloor:
     """Look for lattices, atoms and constants in the columns of ``X`` (n, d)."""
     groups = row_groups(X)
     # Without repetitions, so that a weight of 2 and a row given twice agree.
     rows = X[np.sort(np.unique(groups, return_index=True)[1])]
     found = [column_resolution(column) for column in rows.T]
-    widths, kinds = zip(*found, strict=True)
-    return NoiseFloor(np.array(widths), kinds, groups)
+    widths, kinds = np.array([width for width, _ in found]), tuple(kind for _, kind in found)
+    step = common_step(widths[np.array(kinds) == "lattice"])
+    if step:  # a pixel that is always black is as wide as the others
+        widths[np.array(kinds) == "constant"] = step
+    return NoiseFloor(widths, kinds, groups)

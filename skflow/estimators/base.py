@@ -33,6 +33,7 @@ from skflow._compat import (
     weighted_quantile,
 )
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
+from skflow.distributions import Distribution
 from skflow.estimators.checks import (
     check_bounds,
     check_finite,
@@ -49,11 +50,13 @@ from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
 from skflow.transforms import Compose
+from skflow.transforms.noise import fresh_noise, shared_noise
 
 CHUNK_ROWS = 4096  # scored at a time, at most: the intermediate arrays stay in the cache
 CHUNK_BYTES = 1_000  # that a value of a row takes on its way through a spline layer
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 NOISE_ROWS = 5_000  # below, the training rows get noise
+GAP_ROWS, GAP_DRAWS, GAP_FACTOR = 500, 20, 4  # what a bound's gap is measured with
 
 
 def _detects_outliers(estimator) -> bool:
@@ -107,10 +110,23 @@ class BaseFlow(
         """Resolve the architecture's parameters for this size, as plain values."""
 
     @abstractmethod
-    def _learned(self, plan: dict, n_features: int, generator: torch.Generator | None) -> Compose:
-        """Build the trainable transforms of a plan; the identity at first."""
+    def _learned(
+        self, plan: dict, start: Start, generator: torch.Generator | None
+    ) -> tuple[Compose, Distribution]:
+        """Build the trainable transforms of a plan and the base behind them.
+
+        At first, together, they are the density of ``start.base``.
+        """
 
     # -- what a subclass may change ------------------------------------------------------------
+
+    def _plans(self, n_rows: int, n_features: int) -> list[dict]:
+        """Plans to choose from by held-out score; the first one where nothing is held out."""
+        return [self._plan(n_rows, n_features)]
+
+    def _n_importance_samples(self) -> int:
+        """Draws per score, where scores are bounds."""
+        return 1
 
     def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return check_bounds(self.bounds, X.shape[1])
@@ -164,13 +180,14 @@ class BaseFlow(
         check_within(bounds, rows.x.numpy(), "X")
         if X_val is not None:
             check_within(bounds, X_val, "X_val")
-        context = self._init_callback_context(max_subtasks=self.max_iter)
+        floor = self._noise_floor(rows)
+        plans = [self._recipe["plan"]] if continuing else self._plans(floor.n_distinct, X.shape[1])
+        context = self._init_callback_context(max_subtasks=self.max_iter * len(plans))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        floor = self._noise_floor(rows)
         if X_val is not None:
             train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
         else:
@@ -178,13 +195,15 @@ class BaseFlow(
                 rows, self.validation_fraction, rng, floor.inseparable
             )
         if continuing:
-            flow, recipe, width = copy.deepcopy(self.flow_).cpu(), self._recipe, self.noise_floor_
+            started = [(copy.deepcopy(self.flow_).cpu(), self._recipe)]
+            width = self.noise_floor_
         else:
             width = floor.width
-            flow, recipe = self._started_flow(
-                rows, train_rows, held_out, floor, bounds, initial_seed, rng,
+            started = self._started_flows(
+                plans, rows, train_rows, held_out, floor, bounds, initial_seed, rng,
                 given=X_val is not None,
             )  # fmt: skip
+        judged = held_out is not None
         if not self.early_stopping:
             train_rows, held_out = rows, None
 
@@ -195,12 +214,19 @@ class BaseFlow(
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             return bool(task.call_on_fit_task_end(estimator=self, X=X, y=y))
 
-        if self.early_stopping and held_out is None:
-            outcome = Outcome()  # nothing to judge by: the start stands
+        if self.early_stopping and not judged:  # nothing to judge by: the start stands
+            (flow, recipe), outcome = started[0], Outcome()
         else:
-            outcome = self._train(flow, train_rows, held_out, width, training_seed, on_epoch)
+            trained = [
+                (flow, recipe, self._train(
+                    flow, train_rows, held_out, width, training_seed, on_epoch,
+                    share_of_time=1 / len(started),
+                ))
+                for flow, recipe in (started if self.early_stopping else started[:1])
+            ]  # fmt: skip
+            flow, recipe, outcome = max(trained, key=lambda one: one[2].best_score)
         self._n_passes, self._optimizer_state = 0, None
-        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame, training_seed)
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         self._warn_of(outcome)
         return self
@@ -238,8 +264,9 @@ class BaseFlow(
             floor = self._noise_floor(rows)
             width = floor.width
             parts = split_rows(rows, self.validation_fraction, rng, floor.inseparable)
-            flow, recipe = self._started_flow(
-                rows, *parts, floor, bounds, initial_seed, rng, given=False
+            plans = self._plans(floor.n_distinct, X.shape[1])[:1]
+            ((flow, recipe),) = self._started_flows(
+                plans, rows, *parts, floor, bounds, initial_seed, rng, given=False
             )
         else:
             flow, recipe, width = copy.deepcopy(self.flow_).cpu(), self._recipe, self.noise_floor_
@@ -249,7 +276,7 @@ class BaseFlow(
             flow, rows, None, width, seed, lambda epoch: False,
             max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
         )  # fmt: skip
-        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame)
+        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame, training_seed)
         self._n_passes = n_passes + 1
         self._optimizer_state = outcome.optimizer_state
         return self
@@ -276,13 +303,13 @@ class BaseFlow(
             )
         return floor
 
-    def _started_flow(
-        self, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
-    ) -> tuple[Flow, dict]:
-        """Choose the start, then put the learned transforms, at identity, on top of it.
+    def _started_flows(
+        self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
+    ) -> list[tuple[Flow, dict]]:
+        """Choose the start; for every plan put the learned transforms, as they begin, on top.
 
-        ``given`` says that the held-out rows are the user's own. Also returns the recipe, from
-        which an unpickled estimator rebuilds the flow.
+        ``given`` says that the held-out rows are the user's own. With each flow comes the recipe
+        from which an unpickled estimator rebuilds it.
         """
         n, d = floor.n_distinct, rows.x.shape[1]
         generator = torch.Generator().manual_seed(seed)
@@ -318,12 +345,17 @@ class BaseFlow(
             start = chosen.first_fit
             if by_folds or not self.early_stopping:
                 start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
-        recipe = {"start": asdict(start.recipe), "plan": self._plan(n, d)}
-        return self._assemble(start, recipe["plan"], generator), recipe
+        return [
+            (
+                self._assemble(copy.deepcopy(start), plan, generator),
+                {"start": asdict(start.recipe), "plan": plan},
+            )
+            for plan in plans
+        ]
 
     def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
-        learned = self._learned(plan, start.recipe.n_features, generator)
-        return Flow([start.fixed, learned.double()], start.base)
+        learned, base = self._learned(plan, start, generator)
+        return Flow([start.fixed, learned.double()], base.double())
 
     def _rows_per_step(self, n: int) -> int:
         if self.batch_size != "auto":
@@ -333,7 +365,7 @@ class BaseFlow(
 
     def _train(
         self, flow, rows, held_out, width, seed, on_epoch, *,
-        max_iter=None, optimizer_state=None,
+        max_iter=None, optimizer_state=None, share_of_time=1.0,
     ) -> Outcome:  # fmt: skip
         n, d = rows.x.shape
         noise = self.noise
@@ -346,7 +378,7 @@ class BaseFlow(
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
-            max_time=self.max_time,
+            max_time=None if self.max_time is None else share_of_time * self.max_time,
         )
         return train_flow(
             flow, rows, held_out, width, settings,
@@ -354,15 +386,16 @@ class BaseFlow(
             noise=noise, seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
         )  # fmt: skip
 
-    def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame) -> None:
+    def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame, seed) -> None:
         """Set the fitted attributes; the threshold comes from all rows given."""
         self._recipe = recipe
+        self._noise_seed = seed
         self.flow_ = flow.eval().requires_grad_(False)
         self._frame = frame
         self.noise_floor_ = width
         self.bounds_ = bounds
         self.start_ = dict(self._recipe["start"])
-        self.n_components_ = self.n_features_in_
+        self.n_components_ = self.flow_.base.n_features
         self.n_iter_ = len(outcome.history)
         self.best_iter_ = outcome.best_epoch
         self.history_ = {
@@ -373,6 +406,7 @@ class BaseFlow(
         self.start_score_ = outcome.start_score
         self.best_score_ = outcome.best_score
         self.exact_ = flow.exact
+        self.bound_gap_ = 0.0 if flow.exact else self._measured_gap(X, weight)
         if self.contamination is not None:
             scores = self._score_rows(X)
             ones = np.ones(len(X)) if weight is None else weight
@@ -408,8 +442,27 @@ class BaseFlow(
 
     # -- density ------------------------------------------------------------------------------
 
-    def _score_rows(self, X: np.ndarray) -> np.ndarray:
-        return self._by_chunks(self.flow_.log_prob, X)
+    def _score_rows(self, X: np.ndarray, n_draws: int | None = None) -> np.ndarray:
+        n_draws = self._n_importance_samples() if n_draws is None else n_draws
+
+        def log_prob(x):
+            # The same noise for every chunk, and in it for every row.
+            noise = shared_noise(torch.Generator().manual_seed(self._noise_seed))
+            return self.flow_.log_prob(x, n_importance_samples=n_draws, noise=noise)
+
+        return self._by_chunks(log_prob, X)
+
+    def _measured_gap(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+        """Mean over some rows of a close estimate of the log-density minus the one-draw bound."""
+        rows = X if weight is None else X[weight > 0]
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), GAP_ROWS)).astype(int)]
+        generator = torch.Generator(self._device()).manual_seed(self._noise_seed)
+        bounds = [
+            self._by_chunks(lambda x: self.flow_(x, noise=fresh_noise(generator)), rows).mean()
+            for _ in range(GAP_DRAWS)
+        ]
+        closest = self._score_rows(rows, GAP_FACTOR * self._n_importance_samples()).mean()
+        return float(closest - np.mean(bounds))
 
     def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
         """Apply ``function`` to chunks of rows, in float64 on the flow's device."""
@@ -534,6 +587,9 @@ class BaseFlow(
         -------
         X_original : ndarray of shape (n_samples, n_features)
         """
+        return self._decode_rows(X, lambda z: self.flow_.decode(z))
+
+    def _decode_rows(self, X, decode) -> np.ndarray:
         check_is_fitted(self)
         Z = check_array(X, dtype=np.float64, ensure_all_finite=False)
         check_finite(self, Z, "X")
@@ -542,7 +598,7 @@ class BaseFlow(
                 f"X has {Z.shape[1]} columns, but the latent space of this "
                 f"{type(self).__name__} has {self.n_components_}."
             )
-        return self._by_chunks(self.flow_.decode, Z)
+        return self._by_chunks(decode, Z)
 
     # -- outlier detector ---------------------------------------------------------------------
 

@@ -2,20 +2,10 @@
 
 from numbers import Integral
 
-import torch
-
 from skflow._compat import Interval, StrOptions
 from skflow.estimators.base import BaseFlow
-from skflow.transforms import (
-    Additive,
-    Affine,
-    Autoregressive,
-    Compose,
-    Coupling,
-    Permutation,
-    RationalQuadratic,
-    Transform,
-)
+from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
+from skflow.transforms import Autoregressive, Coupling
 
 
 class NormalizingFlow(BaseFlow):
@@ -109,6 +99,8 @@ class NormalizingFlow(BaseFlow):
         "learning_rate", "seconds".
     exact_ : bool
         True: `score_samples` is the log-density itself.
+    bound_gap_ : float
+        0: there is no gap between the scores and the log-density.
     noise_floor_ : ndarray of shape (n_features_in,)
         Width of the uniform noise given to columns that repeat their values; 0 elsewhere.
     bounds_ : (lower, upper) arrays of shape (n_features_in,), or None
@@ -209,38 +201,21 @@ class NormalizingFlow(BaseFlow):
         n_layers = self.n_layers
         if n_layers == "auto":
             n_layers = 2 if n_rows < 100 else 4
-        hidden = self.hidden_layer_sizes
-        if isinstance(hidden, str):
-            width = 128 if n_rows >= 5000 else 64 if n_rows >= 500 else 32
-            hidden = (width, width)
         return {
             "architecture": self.architecture,
             "n_layers": n_layers,
-            "hidden_layer_sizes": [int(size) for size in hidden],
+            "hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows),
             "n_bins": self.n_bins,
         }
 
-    def _learned(self, plan, n_features, generator):
+    def _learned(self, plan, start, generator):
         kind, layer = plan["architecture"].split("_")
-        family = {
-            "spline": RationalQuadratic(plan["n_bins"]),
-            "affine": Affine(),
-            "additive": Additive(),
-        }[kind]
-        build = Coupling if layer == "coupling" else Autoregressive
-        steps: list[Transform] = []
-        order = torch.arange(n_features)
-        for _ in range(plan["n_layers"]):
-            mix = Permutation(n_features, generator=generator)
-            order = order[mix.order]
-            steps += [
-                mix,
-                build(
-                    n_features,
-                    family,
-                    hidden_layer_sizes=plan["hidden_layer_sizes"],
-                    generator=generator,
-                ),
-            ]
-        # Back to the columns' own order, in which the base was fitted.
-        return Compose([*steps, Permutation(n_features, order=order.argsort())])
+        stack = coupling_stack(
+            start.recipe.n_features,
+            plan["n_layers"],
+            make_family(kind, plan["n_bins"]),
+            plan["hidden_layer_sizes"],
+            generator,
+            build=Coupling if layer == "coupling" else Autoregressive,
+        )
+        return stack, start.base

@@ -8,8 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
-from skflow.estimators.base import BaseFlow
-from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_noise_floor
+from skflow.estimators.images import ImageFlow
 from skflow.estimators.self_normalizing_layers import (
     EXACT_CONVOLUTION,
     convolutional_layers,
@@ -30,7 +29,7 @@ PAPER_WEIGHT, POLISHED_WEIGHT = 1.0, 0.1  # of the reconstruction loss
 INACCURATE = 0.1  # of a learned inverse: beyond, its samples are not those of the density
 
 
-class SelfNormalizingFlow(BaseFlow):
+class SelfNormalizingFlow(ImageFlow):
     """Density by dense linear maps and one spline per column, or by convolutions for images.
 
     A stack of [unconstrained square matrix, monotone spline per column], on top of the same
@@ -133,7 +132,7 @@ class SelfNormalizingFlow(BaseFlow):
         How often a tracked inverse was too far off to be improved and was computed anew, in the
         last training.
     n_features_in_, feature_names_in_, n_components_, n_iter_, best_iter_, start_, start_score_, \
-best_score_, history_, exact_, noise_floor_, bounds_, offset_
+best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         As in `NormalizingFlow`. The training loss takes each log-determinant as of the beginning
         of the epoch and includes reconstruction losses: it is not a likelihood.
 
@@ -162,9 +161,8 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
     """
 
     _parameter_constraints: dict = {
-        **BaseFlow._parameter_constraints,
+        **ImageFlow._parameter_constraints,
         "architecture": [StrOptions({"auto", "dense", "conv", "glow"})],
-        "image_shape": ["array-like", None],
         "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "activation": [StrOptions({"spline", "smooth_leaky_relu"})],
         "n_bins": [Interval(Integral, 2, 64, closed="both")],
@@ -289,17 +287,15 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
         if n_layers == "auto":
             on_mixture = architecture == "dense" and self._start_options()[1] in ("auto", "mixture")
             n_layers = 3 if architecture == "conv" else 2 if on_mixture else 4
-        shape = self.image_shape
-        if shape is not None:
-            shape = check_image_shape(shape, n_features)
-            if architecture == "glow" and (shape[1] % 2 or shape[2] % 2):
-                raise ValueError(
-                    f"image_shape={shape}: 'glow' needs an even height and width; pad the images "
-                    "or use architecture='conv'."
-                )
+        shape = self._image_shape(n_features)
+        if shape is not None and architecture == "glow" and (shape[1] % 2 or shape[2] % 2):
+            raise ValueError(
+                f"image_shape={tuple(shape)}: 'glow' needs an even height and width; pad the "
+                "images or use architecture='conv'."
+            )
         return {
             "architecture": architecture,
-            "image_shape": None if shape is None else [int(size) for size in shape],
+            "image_shape": shape,
             "n_layers": n_layers,
             "activation": self.activation,
             "n_bins": self.n_bins,
@@ -323,28 +319,15 @@ best_score_, history_, exact_, noise_floor_, bounds_, offset_
             "learned_inverse": self.inverse == "learned",
         }
 
-    def _learned(self, plan, n_features, generator):
+    def _learned(self, plan, start, generator):
         if plan["architecture"] == "dense":
-            return dense_layers(plan, n_features, generator)
+            return dense_layers(plan, start.recipe.n_features, generator), start.base
         build = convolutional_layers if plan["architecture"] == "conv" else glow_layers
-        return build(plan, generator)
-
-    def _check_bounds(self, X):
-        self._plan(*X.shape)  # a wrong combination fails before any work
-        if self.image_shape is None or self.bounds is not None:
-            return super()._check_bounds(X)
-        return pixel_bounds(X)
-
-    def _find_noise_floor(self, X):
-        return super()._find_noise_floor(X) if self.image_shape is None else pixel_noise_floor(X)
+        return build(plan, generator), start.base
 
     def _start_options(self):
-        start, base = self.start, self.base
-        if base == "auto" and (self.image_shape is not None or self.activation != "spline"):
-            base = "normal"
-        if start == "auto" and self.image_shape is not None:
-            start = "columnwise"
-        return start, base
+        start, base = super()._start_options()
+        return start, "normal" if base == "auto" and self.activation != "spline" else base
 
     def _learning_rate(self):
         if self.learning_rate_init != "auto":

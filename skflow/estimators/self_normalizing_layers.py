@@ -9,12 +9,10 @@ from math import prod
 import torch
 from torch import Tensor
 
-from skflow.networks.convolutional import ConvNet
+from skflow.estimators.image_layers import ImageShape, glow_coupling, image_scales
 from skflow.transforms import (
     ActNorm,
-    Affine,
     Compose,
-    Coupling,
     DenseLinear,
     Elementwise,
     ExactConvolution,
@@ -45,8 +43,6 @@ LINEAR = {
 FASTEST = {"cpu": (("newton", 1.0), ("exact", 3.0))}
 EXACT_CONVOLUTION = 256  # pixels times channels up to which all of a convolution's matrix is cheap
 MAX_SCALES = {"conv": 3, "glow": 2}
-
-ImageShape = tuple[int, int, int]
 
 
 def fastest_gradient(n_features: int, batch_size: int, device: str) -> str:
@@ -93,15 +89,6 @@ def dense_layers(plan: dict, n_features: int, generator: torch.Generator | None)
     return Compose([*steps, _linear(plan, n_features, so_far.T)] if steps else [])
 
 
-def image_scales(shape: ImageShape, most: int) -> list[ImageShape]:
-    """Shapes of the scales: each has half the height and width of the one before."""
-    shapes = [shape]
-    while len(shapes) < most and shapes[-1][1] % 2 == 0 and shapes[-1][2] % 2 == 0:
-        channels, height, width = shapes[-1]
-        shapes.append((4 * channels, height // 2, width // 2))
-    return shapes
-
-
 def convolutional_layers(plan: dict, generator: torch.Generator | None) -> Compose:
     """Per scale some pairs of a 3x3 convolution and an activation per pixel; squeezes between."""
     shapes = image_scales(tuple(plan["image_shape"]), MAX_SCALES["conv"])
@@ -135,19 +122,6 @@ def glow_layers(plan: dict, generator: torch.Generator | None) -> Compose:
     return _glow_scale(plan, tuple(plan["image_shape"]), MAX_SCALES["glow"], generator)
 
 
-def _glow_coupling(plan: dict, shape: ImageShape, generator) -> Coupling:
-    channels, height, width = shape
-    kept = channels // 2
-    network = ConvNet(
-        (kept, height, width),
-        Affine().n_parameters,
-        channels - kept,
-        plan["n_hidden_channels"],
-        generator=generator,
-    )
-    return Coupling(prod(shape), Affine(), n_kept=kept * height * width, network=network)
-
-
 def _glow_scale(plan: dict, shape: ImageShape, n_scales: int, generator) -> Compose:
     n_features = prod(shape)
     order = squeeze_order(*shape)
@@ -160,13 +134,13 @@ def _glow_scale(plan: dict, shape: ImageShape, n_scales: int, generator) -> Comp
         steps += [
             ActNorm(n_features, height * width),
             _linear(plan, n_features, rotation, height * width),
-            _glow_coupling(plan, (channels, height, width), generator),
+            glow_coupling((channels, height, width), plan["n_hidden_channels"], generator),
         ]
     steps.append(_linear(plan, n_features, so_far.T, height * width))
     if n_scales > 1 and height % 2 == 0 and width % 2 == 0:
         half = (channels // 2, height, width)
         steps += [
-            _glow_coupling(plan, (channels, height, width), generator),
+            glow_coupling((channels, height, width), plan["n_hidden_channels"], generator),
             OnFirst(prod(half), _glow_scale(plan, half, n_scales - 1, generator)),
         ]
     return Compose([*steps, Permutation(n_features, order=order.argsort())])

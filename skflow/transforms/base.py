@@ -38,6 +38,13 @@ class Transform(nn.Module, ABC):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The generative direction, from z to x."""
 
+    def forward_in_parts(
+        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, the contribution in two: what volume gives, and log p(dropped | z)."""
+        z, contribution = forward_with(self, x, context, noise)
+        return z, contribution, torch.zeros_like(contribution)
+
     @torch.no_grad()
     def initialize(
         self, x: Tensor, weight: Tensor | None = None, context: Tensor | None = None
@@ -111,6 +118,13 @@ class Compose(StochasticTransform):
             x, contribution = forward_with(step, x, context, noise)
             total = total + contribution
         return x, total
+
+    def forward_in_parts(self, x, context=None, noise=None):
+        volume, dropped = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
+        for step in self.steps:
+            x, more_volume, more_dropped = step.forward_in_parts(x, context, noise)
+            volume, dropped = volume + more_volume, dropped + more_dropped
+        return x, volume, dropped
 
     def inverse(self, z, context=None, draw=None):
         for step in reversed(self.steps):

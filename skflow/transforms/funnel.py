@@ -93,10 +93,7 @@ class Funnel(StochasticTransform):
     def _beside(columns: Tensor, context: Tensor | None) -> Tensor:
         return columns if context is None else torch.cat([columns, context], 1)
 
-    def forward_in_parts(
-        self, x: Tensor, context: Tensor | None = None, noise=None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `forward`, the contribution in two: log-determinant and log p(dropped | z)."""
+    def forward_in_parts(self, x, context=None, noise=None):
         z, dropped = x[:, self.kept], x[:, self.dropped]
         log_det = x.new_zeros(x.shape[0])
         if self.transform is not None:

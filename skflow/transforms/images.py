@@ -45,6 +45,10 @@ class OnFirst(StochasticTransform):
         z, contribution = forward_with(self.transform, first, context, noise)
         return torch.cat([z, x[:, self.n_columns :]], 1), contribution
 
+    def forward_in_parts(self, x, context=None, noise=None):
+        z, *parts = self.transform.forward_in_parts(x[:, : self.n_columns], context, noise)
+        return torch.cat([z, x[:, self.n_columns :]], 1), *parts
+
     def inverse(self, z, context=None, draw=None):
         x = inverse_with(self.transform, z[:, : self.n_columns], context, draw)
         return torch.cat([x, z[:, self.n_columns :]], 1)

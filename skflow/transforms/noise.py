@@ -35,11 +35,16 @@ def fresh_noise(generator: torch.Generator | None = None) -> Noise:
 
 
 def shared_noise(generator: torch.Generator) -> Noise:
-    """New numbers at every call, the same for all rows: no row's score depends on the others."""
+    """New numbers at every call, the same for all rows: no row's score depends on the others.
+
+    With a generator on the CPU they are the same on every device.
+    """
 
     def noise(x, n_numbers):
-        row = torch.randn(n_numbers, generator=generator, dtype=x.dtype, device=x.device)
-        return row.expand(x.shape[0], -1)
+        row = torch.randn(
+            n_numbers, generator=generator, dtype=torch.float64, device=generator.device
+        )
+        return row.to(x).expand(x.shape[0], -1)
 
     return noise
 

@@ -54,3 +54,10 @@ def test_values_that_differ_by_rounding_are_one():
     column = np.where(SMOOTH < 0, 0.3, 0.1 + 0.2) + RNG.integers(0, 3, 500)
     floor = find_noise_floor(np.column_stack([column, SMOOTH]))
     np.testing.assert_allclose(floor.width, [1, 0])
+
+
+def test_a_constant_beside_one_lattice_gets_its_step():
+    columns = [np.full(500, 3.0), RNG.integers(0, 9, 500), 2 * RNG.integers(0, 9, 500), SMOOTH]
+    np.testing.assert_allclose(find_noise_floor(np.column_stack(columns)).width, [1, 1, 2, 0])
+    other = [*columns, 0.3 * RNG.integers(0, 9, 500)]
+    assert find_noise_floor(np.column_stack(other)).width[0] < 0.1

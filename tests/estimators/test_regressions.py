@@ -129,7 +129,7 @@ def test_without_held_out_rows_a_bad_end_is_rolled_back():
             self.weight = torch.nn.Parameter(torch.zeros(()))
             self.transform = self.base = torch.nn.Identity()
 
-        def forward(self, x):
+        def forward(self, x, noise=None):
             score = x[:, 0] * 0 + self.weight
             return torch.where(self.weight > 0.45, torch.nan, score)
 

@@ -1,0 +1,53 @@
+"""A stack of couplings or autoregressive maps that starts as the identity."""
+
+from collections.abc import Sequence
+
+import torch
+
+from skflow.transforms import (
+    Additive,
+    Affine,
+    Autoregressive,
+    Compose,
+    Coupling,
+    Family,
+    Permutation,
+    RationalQuadratic,
+    Transform,
+)
+
+
+def make_family(kind: str, n_bins: int) -> Family:
+    """The elementwise family of this name."""
+    families = {"spline": RationalQuadratic(n_bins), "affine": Affine(), "additive": Additive()}
+    return families[kind]
+
+
+def network_sizes(hidden_layer_sizes, n_rows: int) -> list[int]:
+    """Resolve "auto" by the number of rows: two layers that they can feed."""
+    if isinstance(hidden_layer_sizes, str):
+        return 2 * [128 if n_rows >= 5000 else 64 if n_rows >= 500 else 32]
+    return [int(size) for size in hidden_layer_sizes]
+
+
+def coupling_stack(
+    n_features: int,
+    n_layers: int,
+    family: Family,
+    hidden_layer_sizes: Sequence[int],
+    generator: torch.Generator | None,
+    *,
+    build: type[Coupling] | type[Autoregressive] = Coupling,
+) -> Compose:
+    """Random orders of the columns with a layer after each, and back to the first order."""
+    steps: list[Transform] = []
+    order = torch.arange(n_features)
+    for _ in range(n_layers):
+        mix = Permutation(n_features, generator=generator)
+        order = order[mix.order]
+        steps += [
+            mix,
+            build(n_features, family, hidden_layer_sizes=hidden_layer_sizes, generator=generator),
+        ]
+    # Back to the columns' own order, in which the base was fitted.
+    return Compose([*steps, Permutation(n_features, order=order.argsort())])

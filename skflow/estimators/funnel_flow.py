@@ -1,0 +1,270 @@
+"""FunnelFlow: an exact likelihood with fewer latent dimensions than columns."""
+
+from math import ceil
+from numbers import Integral, Real
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from skflow._compat import Interval, StrOptions
+from skflow.estimators.checks import check_rows
+from skflow.estimators.coupling_layers import network_sizes
+from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
+from skflow.estimators.reducing import ReducingFlow
+
+SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
+IMAGE_DECODERS = ("auto", "gaussian", "student_t", "spline")
+
+
+class FunnelFlow(ReducingFlow):
+    """Density and dimension reduction in one: a flow that drops columns and still scores exactly.
+
+    A funnel maps the kept columns to a latent row, given the dropped ones, and describes the
+    dropped ones by a conditional density given the latent row. Their product is a density of all
+    columns, so models of different latent widths compare in nats, with each other and with any
+    other density. The flow starts where `NormalizingFlow` does: the best classical density on
+    held-out rows, split into that of its leading principal axes and a decoder of the others.
+
+    Parameters
+    ----------
+    n_components : int, float or "auto", default=0.5
+        Latent dimensions: their number, or their share of the columns (rounded up). "auto" trains
+        a half, a quarter and an eighth of the columns and keeps the best held-out score.
+    funnel : {"coupling", "autoregressive", "dense", "slice"}, default="coupling"
+        What the kept columns go through, given the dropped ones: an elementwise map whose
+        parameters a network reads off those, an autoregressive one, a linear map, nothing.
+    bijection : {"spline", "affine"}, default="spline"
+        The elementwise maps of the funnel and of the layers around it.
+    decoder : {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}, \
+            default="auto"
+        Density of the dropped columns given the latent row. "auto" is that of the start: a mixture
+        whose weights and means follow the latent row, or a diagonal Gaussian (always, for images).
+        The others begin from a normal base.
+    n_layers : int or "auto", default="auto"
+        Couplings in front of the funnel, on all columns: 4, or 2 below 100 rows. For images Glow
+        steps per scale, 2 by default.
+    n_layers_after : int or "auto", default="auto"
+        Couplings on the latent side: 2. For images Glow steps after the last scale.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Of each layer's and the decoder's network; see `NormalizingFlow`.
+    n_bins : int, default=8
+        Bins of each spline.
+    image_shape : (int, int, int), default=None
+        (channels, height, width) of the images that the rows are. Then 2x2 patches become channels
+        and a convolutional funnel drops some of them, scale after scale, until a dense one takes
+        the rest. Grey levels are dequantised; see `SelfNormalizingFlow`.
+    n_hidden_channels : int, default=32
+        Width of the convolutional networks.
+    start : {"auto", "standard", "whiten", "marginal"}, default="auto"
+    base : {"auto", "normal", "mixture", "student_t"}, default="auto"
+        See `NormalizingFlow`. For images "normal".
+    max_mixture_components : int, default=32
+    bounds : list of pairs or dict {column position: pair}, default=None
+    contamination : float in (0, 0.5], default=None
+    max_iter : int, default=100
+    batch_size : int or "auto", default="auto"
+    learning_rate_init : float, default=1e-3
+    weight_decay : float, default=1e-4
+    noise : float or "auto", default="auto"
+    early_stopping : bool, default=True
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    tol : float, default=1e-4
+    max_time : float, default=None
+        With ``n_components="auto"`` for all widths together.
+    warm_start : bool, default=False
+    random_state : int, RandomState instance or None, default=None
+    device : str, default="auto"
+    dtype : {"float32", "float64"}, default="float32"
+    verbose : int, default=0
+        As in `NormalizingFlow`.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Width of the latent space.
+    flow_, n_features_in_, feature_names_in_, n_iter_, best_iter_, start_, start_score_, \
+best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
+        As in `NormalizingFlow`.
+
+    References
+    ----------
+    Klein, Raine, Pina-Otey, Voloshynovskiy, Golling (2021), "Funnels: Exact maximum likelihood with
+    dimensionality reduction", arXiv:2112.08069.
+    Nielsen, Jaini, Hoogeboom, Winther, Welling (2020), "SurVAE Flows", arXiv:2007.02731.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skflow import FunnelFlow
+    >>> X, _ = make_blobs(300, n_features=6, random_state=0)
+    >>> flow = FunnelFlow(n_components=2, max_iter=5, random_state=0).fit(X)
+    >>> Z = flow.transform(X)
+    >>> Z.shape, flow.inverse_transform(Z).shape, flow.exact_
+    ((300, 2), (300, 6), True)
+    """
+
+    _parameter_constraints: dict = {
+        **ReducingFlow._parameter_constraints,
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="right"),
+            StrOptions({"auto"}),
+        ],
+        "funnel": [StrOptions({"coupling", "autoregressive", "dense", "slice"})],
+        "bijection": [StrOptions({"spline", "affine"})],
+        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_layers_after": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_bins": [Interval(Integral, 2, 64, closed="both")],
+        "n_hidden_channels": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=0.5,
+        *,
+        funnel="coupling",
+        bijection="spline",
+        decoder="auto",
+        n_layers="auto",
+        n_layers_after="auto",
+        hidden_layer_sizes="auto",
+        n_bins=8,
+        image_shape=None,
+        n_hidden_channels=32,
+        start="auto",
+        base="auto",
+        max_mixture_components=32,
+        bounds=None,
+        contamination=None,
+        max_iter=100,
+        batch_size="auto",
+        learning_rate_init=1e-3,
+        weight_decay=1e-4,
+        noise="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        max_time=None,
+        warm_start=False,
+        random_state=None,
+        device="auto",
+        dtype="float32",
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.funnel = funnel
+        self.bijection = bijection
+        self.decoder = decoder
+        self.n_layers = n_layers
+        self.n_layers_after = n_layers_after
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_bins = n_bins
+        self.image_shape = image_shape
+        self.n_hidden_channels = n_hidden_channels
+        self.start = start
+        self.base = base
+        self.max_mixture_components = max_mixture_components
+        self.bounds = bounds
+        self.contamination = contamination
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.noise = noise
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # -- the recipe ---------------------------------------------------------------------------
+
+    def _widths(self, n_features: int) -> list[int]:
+        """Latent widths to try; the first one where nothing is held out."""
+        n_components = self.n_components
+        if n_components == "auto":
+            return list(dict.fromkeys(ceil(n_features * share) for share in SHARES))
+        if isinstance(n_components, Integral):
+            if n_components > n_features:
+                raise ValueError(
+                    f"n_components={n_components} is more than the {n_features} columns of X; "
+                    "lower it, or give a share such as 0.5."
+                )
+            return [int(n_components)]
+        return [ceil(n_components * n_features)]
+
+    def _plan(self, n_rows, n_features):
+        return self._plans(n_rows, n_features)[0]
+
+    def _plans(self, n_rows, n_features):
+        shape = self._image_shape(n_features)
+        if shape is not None:
+            self._check_image_options()
+        n_layers, n_after = self.n_layers, self.n_layers_after
+        if n_layers == "auto":
+            n_layers = 2 if n_rows < 100 or shape is not None else 4
+        if n_after == "auto":
+            n_after = 2
+        shared = {
+            "image_shape": shape,
+            "funnel": self.funnel,
+            "bijection": self.bijection,
+            "decoder": self.decoder,
+            "n_layers": n_layers,
+            "n_layers_after": n_after,
+            "hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows),
+            "n_bins": self.n_bins,
+            "n_hidden_channels": self.n_hidden_channels,
+        }
+        return [{"n_components": width, **shared} for width in self._widths(n_features)]
+
+    def _check_image_options(self):
+        if self.decoder not in IMAGE_DECODERS:
+            raise ValueError(
+                f"decoder={self.decoder!r} is for tables; with image_shape choose from "
+                f"{IMAGE_DECODERS}."
+            )
+        if self.funnel == "autoregressive":
+            raise ValueError(
+                "funnel='autoregressive' is for tables; with image_shape choose 'coupling', "
+                "'dense' or 'slice'."
+            )
+        if self.base not in ("auto", "normal"):
+            raise ValueError(f"base={self.base!r} is for tables; with image_shape it is 'normal'.")
+
+    def _learned(self, plan, start, generator):
+        build = funnel_layers if plan["image_shape"] is None else convolutional_funnel_layers
+        return build(plan, start, generator)
+
+    # -- what only a funnel can tell ----------------------------------------------------------
+
+    def score_components(self, X):
+        """Split the log-density of every row into what its parts contribute.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        parts : dict of ndarrays of shape (n_samples,)
+            In nats; they add up to `score_samples`. "latent": log-density of the latent row.
+            "dropped": of the dropped columns given the latent row; low where a row's latent
+            position is usual and its remainder is not. "jacobian": log-volume of all maps.
+        """
+        check_is_fitted(self)
+        X = check_rows(self, X, reset=False)
+        names = ("latent", "dropped", "jacobian")
+
+        def parts(x):
+            values = self.flow_.log_prob_in_parts(x)
+            return torch.stack([values[name] for name in names], 1)
+
+        return dict(zip(names, self._by_chunks(parts, X).T, strict=True))

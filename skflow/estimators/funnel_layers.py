@@ -1,0 +1,148 @@
+"""The layers of FunnelFlow, built from a plan of plain values and the start they begin at."""
+
+from math import ceil, prod
+
+import torch
+
+from skflow.distributions import (
+    Decoder,
+    Distribution,
+    LocationScale,
+    StandardNormal,
+    StudentT,
+)
+from skflow.estimators.coupling_layers import coupling_stack, make_family
+from skflow.estimators.image_layers import ImageShape, glow_coupling
+from skflow.estimators.narrowing import (
+    NEARLY_NORMAL,
+    narrowed,
+    principal_axes,
+    rotated,
+)
+from skflow.estimators.starts import Start
+from skflow.networks.convolutional import ConvNet
+from skflow.transforms import (
+    ActNorm,
+    Autoregressive,
+    Compose,
+    ConditionalLinear,
+    Coupling,
+    FlowDecoder,
+    Funnel,
+    LULinear,
+    Permutation,
+    Transform,
+    make_rotation,
+    random_rotation,
+    squeeze_order,
+)
+
+Built = tuple[Compose, Distribution]
+
+
+def funnel_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
+    """Couplings on all columns, a rotation, the funnel, couplings on what it keeps."""
+    d, k = start.recipe.n_features, plan["n_components"]
+    family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
+    steps: list[Transform] = [coupling_stack(d, plan["n_layers"], family, hidden, generator)]
+    funnel, base = _dense_funnel(plan, start.base, k, generator, ordered=start.recipe.whiten)
+    after = coupling_stack(k, plan["n_layers_after"], family, hidden, generator)
+    return Compose([*steps, *funnel, after]), base
+
+
+def _dense_funnel(
+    plan: dict, base: Distribution, k: int, generator, *, ordered: bool
+) -> tuple[list[Transform], Distribution]:
+    """A rotation to the principal axes and a funnel onto the first ``k``; nothing if all stay."""
+    d = base.n_features
+    if k == d:
+        return [], base
+    axes = principal_axes(base, ordered=ordered)
+    base, decoder = narrowed(
+        rotated(base, axes), k, plan["decoder"], plan["hidden_layer_sizes"], generator
+    )
+    family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
+    options = {"hidden_layer_sizes": hidden, "n_context": d - k, "generator": generator}
+    transform = {
+        "slice": lambda: None,
+        "dense": lambda: ConditionalLinear(k, d - k),
+        "coupling": lambda: Coupling(k, family, n_kept=0, **options),
+        "autoregressive": lambda: Autoregressive(k, family, **options),
+    }[plan["funnel"]]()
+    funnel = Funnel(d, k, decoder, transform)
+    return [make_rotation(d, fixed=axes, generator=generator), funnel], base
+
+
+def convolutional_funnel_layers(
+    plan: dict, start: Start, generator: torch.Generator | None
+) -> Built:
+    """Scales of [squeeze, Glow steps, funnel over the channels]; a dense funnel for the rest."""
+    shape: ImageShape = tuple(plan["image_shape"])
+    k = plan["n_components"]
+    steps: list[Transform] = []
+    while shape[1] % 2 == 0 and shape[2] % 2 == 0 and (not steps or prod(shape) > k):
+        steps.append(Permutation(prod(shape), order=squeeze_order(*shape)))
+        shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
+        steps += _glow_steps(plan, shape, plan["n_layers"], generator)
+        kept = ceil(k / (shape[1] * shape[2]))
+        if kept < shape[0]:
+            steps.append(_channel_funnel(plan, shape, kept, generator))
+            shape = (kept, *shape[1:])
+    if shape[0] > 1:
+        steps += _glow_steps(plan, shape, plan["n_layers_after"], generator)
+    base: Distribution = StandardNormal(prod(shape)).double()
+    funnel, base = _dense_funnel(plan, base, k, generator, ordered=True)
+    return Compose([*steps, *funnel]), base
+
+
+def _glow_steps(plan, shape, n_steps, generator) -> list[Transform]:
+    channels, height, width = shape
+    steps: list[Transform] = []
+    for _ in range(n_steps):
+        rotation = random_rotation(channels, generator)
+        steps += [
+            ActNorm(prod(shape), height * width),
+            LULinear(prod(shape), height * width, rotation),
+            glow_coupling(shape, plan["n_hidden_channels"], generator),
+        ]
+    return steps
+
+
+def _channel_funnel(plan, shape: ImageShape, kept: int, generator) -> Funnel:
+    """A funnel at every position, its decoder and its map reading the positions around it."""
+    channels, height, width = shape
+    latent, dropped = (kept, height, width), (channels - kept, height, width)
+    n_kept, n_dropped = prod(latent), prod(dropped)
+    family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["n_hidden_channels"]
+    transform: Transform | None = None
+    if plan["funnel"] == "coupling":
+        network = ConvNet(dropped, family.n_parameters, kept, hidden, generator=generator)
+        transform = Coupling(n_kept, family, n_kept=0, network=network)
+    elif plan["funnel"] == "dense":
+        transform = ConditionalLinear(n_kept, n_dropped, height * width)
+    decoder = _channel_decoder(plan, latent, dropped, generator)
+    return Funnel(prod(shape), n_kept, decoder, transform)
+
+
+def _channel_decoder(plan, latent: ImageShape, dropped: ImageShape, generator) -> Decoder:
+    hidden, n_dropped = plan["n_hidden_channels"], prod(dropped)
+    if plan["decoder"] == "spline":
+        family = make_family("spline", plan["n_bins"])
+        steps: list[Transform] = []
+        # Channel after channel, each given the latent ones and the channels before it.
+        for kept in range(dropped[0]):
+            seen = (latent[0] + kept, *latent[1:])
+            network = ConvNet(
+                seen, family.n_parameters, dropped[0] - kept, hidden, generator=generator
+            )
+            steps.append(
+                Coupling(n_dropped, family, n_kept=kept * prod(latent[1:]), network=network)
+            )
+        return FlowDecoder(n_dropped, Compose(steps))
+    noise = (
+        StudentT(n_dropped, NEARLY_NORMAL)
+        if plan["decoder"] == "student_t"
+        else StandardNormal(n_dropped)
+    )
+    network = ConvNet(latent, 2, dropped[0], hidden, generator=generator)
+    return LocationScale(noise, n_dropped, network=network)

@@ -1,0 +1,114 @@
+"""From the start's density of all columns to a latent one and a decoder of what is dropped.
+
+The product of the two is the density of the start: a narrower flow begins exactly where a square
+one does.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from skflow.distributions import (
+    ConditionalGaussian,
+    ConditionalLowRankGaussian,
+    ConditionalMixture,
+    Decoder,
+    Distribution,
+    GaussianMixture,
+    LocationScale,
+    StandardNormal,
+    StudentT,
+    split_mixture,
+)
+from skflow.kernels.families import RationalQuadratic
+from skflow.transforms import Autoregressive, FlowDecoder
+
+RANK = 4  # factors of a low-rank decoder
+COMPONENTS = 8  # of a mixture decoder that no fitted mixture begins
+NEARLY_NORMAL = 50.0  # degrees of freedom that a Student-t decoder begins with
+DECODERS = {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}
+
+MakeDecoder = Callable[[int, int, Sequence[int], torch.Generator | None], Decoder]
+
+
+def _spline(n_features, n_context, hidden_layer_sizes, generator):
+    layer = Autoregressive(
+        n_features,
+        RationalQuadratic(),
+        hidden_layer_sizes=hidden_layer_sizes,
+        n_context=n_context,
+        generator=generator,
+    )
+    return FlowDecoder(n_features, layer)
+
+
+# From (dropped columns, latent columns, sizes, generator) to a decoder that begins near N(0, I).
+_MAKE: dict[str, MakeDecoder] = {
+    "gaussian": lambda m, k, h, g: LocationScale(StandardNormal(m), k, h, generator=g),
+    "student_t": lambda m, k, h, g: LocationScale(StudentT(m, NEARLY_NORMAL), k, h, generator=g),
+    "lowrank": lambda m, k, h, g: ConditionalLowRankGaussian(m, k, RANK, h, generator=g),
+    "full": lambda m, k, h, g: ConditionalGaussian(m, k, h, generator=g),
+    "mixture": lambda m, k, h, g: ConditionalMixture(COMPONENTS, m, k, h, generator=g),
+    "spline": _spline,
+}
+
+
+def base_for(decoder: str, base: str) -> str:
+    """The base to look for: a decoder other than that of a mixture begins from a normal."""
+    if base == "auto" and decoder not in ("auto", "mixture"):
+        return "student_t" if decoder == "student_t" else "normal"
+    return "mixture" if base == "auto" and decoder == "mixture" else base
+
+
+def check_decoder(decoder: str, base: str) -> None:
+    """Raise where the base leaves no such decoder."""
+    allowed = {
+        "mixture": ("auto", "mixture"),
+        "student_t": ("auto", "student_t"),
+    }.get(base)
+    if allowed is not None and decoder not in allowed:
+        raise ValueError(
+            f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
+            "base='normal' or 'auto'."
+        )
+
+
+def principal_axes(base: Distribution, *, ordered: bool) -> Tensor:
+    """Axes of the base's covariance, those of the largest variance first.
+
+    The identity where the columns are ``ordered`` that way already, as after whitening, or where
+    the base is no mixture: a normal has no axes, and rotating would break a product of Student-t.
+    """
+    eye = torch.eye(base.n_features, dtype=torch.float64)
+    if ordered or not isinstance(base, GaussianMixture):
+        return eye
+    axes = torch.linalg.eigh(base.covariance()).eigenvectors.flip(1)
+    return axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+
+
+def rotated(base: Distribution, rotation: Tensor) -> Distribution:
+    """The density of ``x @ rotation``; a standard normal is its own."""
+    return base.rotated(rotation) if isinstance(base, GaussianMixture) else base
+
+
+def narrowed(
+    base: Distribution,
+    n_kept: int,
+    decoder: str,
+    hidden_layer_sizes: Sequence[int],
+    generator: torch.Generator | None,
+) -> tuple[Distribution, Decoder]:
+    """Split ``base``: the density of its first columns, and of the others given those."""
+    n_dropped = base.n_features - n_kept
+    if isinstance(base, GaussianMixture):
+        return split_mixture(base, n_kept, hidden_layer_sizes, generator)
+    if isinstance(base, StudentT):
+        kept, noise = StudentT(n_kept).double(), StudentT(n_dropped).double()
+        with torch.no_grad():
+            kept.log_degrees.copy_(base.log_degrees[:n_kept])
+            noise.log_degrees.copy_(base.log_degrees[n_kept:])
+        return kept, LocationScale(noise, n_kept, hidden_layer_sizes, generator=generator)
+    kind = "gaussian" if decoder == "auto" else decoder
+    made = _MAKE[kind](n_dropped, n_kept, hidden_layer_sizes, generator)
+    return StandardNormal(n_kept).double(), made

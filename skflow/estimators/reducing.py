@@ -1,0 +1,50 @@
+"""What the estimators with fewer latent dimensions than columns share."""
+
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skflow._compat import StrOptions
+from skflow.estimators.images import ImageFlow
+from skflow.estimators.narrowing import DECODERS, base_for, check_decoder
+from skflow.transforms.noise import fresh_draw, mean_draw
+
+
+class ReducingFlow(ImageFlow):
+    """A flow whose latent space is narrower than the data, with a decoder of what is dropped."""
+
+    _parameter_constraints: dict = {
+        **ImageFlow._parameter_constraints,
+        "decoder": [StrOptions(DECODERS)],
+        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
+    }
+
+    def _start_options(self):
+        start, base = super()._start_options()
+        check_decoder(self.decoder, base)
+        return start, base_for(self.decoder, base)
+
+    def inverse_transform(self, X, *, sample=False, random_state=None):
+        """Rows in data space of latent rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Latent rows.
+        sample : bool, default=False
+            Whether to draw what the latent rows leave open. By default it is set to the decoder's
+            mean, which gives one typical row.
+        random_state : int, RandomState instance or None, default=None
+            With ``sample``: an int gives the same rows each time.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            Where ``exact_``, `transform` of these rows gives the latent rows back.
+        """
+        check_is_fitted(self)
+        draw = mean_draw
+        if sample:
+            seed = int(check_random_state(random_state).randint(2**31 - 1))
+            draw = fresh_draw(torch.Generator(self._device()).manual_seed(seed))
+        return self._decode_rows(X, lambda z: self.flow_.decode(z, draw=draw))
