@@ -4,16 +4,25 @@ The estimators are imported when they are first asked for: ``import skflow`` alo
 torch nor scikit-learn.
 """
 
+from importlib import import_module
+
 __version__ = "0.1.0"
 
-__all__ = ["FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow", "__version__"]
+_HOMES = {
+    "FlowifiedMLP": "skflow.estimators",
+    "FunnelFlow": "skflow.estimators",
+    "NormalizingFlow": "skflow.estimators",
+    "SelfNormalizingFlow": "skflow.estimators",
+    "flowify": "skflow.flowification",
+}
+
+__all__ = ["FlowifiedMLP", "FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow", "flowify"]
+__all__ += ["__version__"]
 
 
 def __getattr__(name: str):
-    if name in __all__:
-        from skflow import estimators
-
-        return getattr(estimators, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'skflow' has no attribute {name!r}")
 
 

@@ -1,7 +1,8 @@
-"""The estimators: scikit-learn's interface to flows."""
+"""What users call."""
 
+from skflow.estimators.flowified_mlp import FlowifiedMLP
 from skflow.estimators.funnel_flow import FunnelFlow
 from skflow.estimators.normalizing_flow import NormalizingFlow
 from skflow.estimators.self_normalizing_flow import SelfNormalizingFlow
 
-__all__ = ["FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow"]
+__all__ = ["FlowifiedMLP", "FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow"]

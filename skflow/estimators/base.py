@@ -124,6 +124,9 @@ class BaseFlow(
         """Plans to choose from by held-out score; the first one where nothing is held out."""
         return [self._plan(n_rows, n_features)]
 
+    def _initialize(self, flow: Flow, rows: Rows, generator: torch.Generator) -> None:
+        """Set what learned layers take from the data; the default ones begin at the start."""
+
     def _n_importance_samples(self) -> int:
         """Draws per score, where scores are bounds."""
         return 1
@@ -345,13 +348,12 @@ class BaseFlow(
             start = chosen.first_fit
             if by_folds or not self.early_stopping:
                 start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
-        return [
-            (
-                self._assemble(copy.deepcopy(start), plan, generator),
-                {"start": asdict(start.recipe), "plan": plan},
-            )
-            for plan in plans
-        ]
+        started = []
+        for plan in plans:
+            flow = self._assemble(copy.deepcopy(start), plan, generator)
+            self._initialize(flow, spread_rows(to_fit), generator)
+            started.append((flow, {"start": asdict(start.recipe), "plan": plan}))
+        return started
 
     def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
         learned, base = self._learned(plan, start, generator)

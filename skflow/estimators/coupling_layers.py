@@ -19,7 +19,11 @@ from skflow.transforms import (
 
 def make_family(kind: str, n_bins: int) -> Family:
     """The elementwise family of this name."""
-    families = {"spline": RationalQuadratic(n_bins), "affine": Affine(), "additive": Additive()}
+    families: dict[str, Family] = {
+        "spline": RationalQuadratic(n_bins),
+        "affine": Affine(),
+        "additive": Additive(),
+    }
     return families[kind]
 
 

@@ -192,7 +192,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         if n_components == "auto":
             return list(dict.fromkeys(ceil(n_features * share) for share in SHARES))
         if isinstance(n_components, Integral):
-            if n_components > n_features:
+            if int(n_components) > n_features:
                 raise ValueError(
                     f"n_components={n_components} is more than the {n_features} columns of X; "
                     "lower it, or give a share such as 0.5."
@@ -240,8 +240,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             raise ValueError(f"base={self.base!r} is for tables; with image_shape it is 'normal'.")
 
     def _learned(self, plan, start, generator):
-        build = funnel_layers if plan["image_shape"] is None else convolutional_funnel_layers
-        return build(plan, start, generator)
+        if plan["image_shape"] is not None:
+            return convolutional_funnel_layers(plan, generator)
+        return funnel_layers(plan, start, generator)
 
     # -- what only a funnel can tell ----------------------------------------------------------
 

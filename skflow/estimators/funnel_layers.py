@@ -15,6 +15,7 @@ from skflow.estimators.coupling_layers import coupling_stack, make_family
 from skflow.estimators.image_layers import ImageShape, glow_coupling
 from skflow.estimators.narrowing import (
     NEARLY_NORMAL,
+    initialized_decoder,
     narrowed,
     principal_axes,
     rotated,
@@ -31,6 +32,7 @@ from skflow.transforms import (
     Funnel,
     LULinear,
     Permutation,
+    StandardizedDecoder,
     Transform,
     make_rotation,
     random_rotation,
@@ -61,22 +63,31 @@ def _dense_funnel(
     base, decoder = narrowed(
         rotated(base, axes), k, plan["decoder"], plan["hidden_layer_sizes"], generator
     )
-    family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
-    options = {"hidden_layer_sizes": hidden, "n_context": d - k, "generator": generator}
-    transform = {
-        "slice": lambda: None,
-        "dense": lambda: ConditionalLinear(k, d - k),
-        "coupling": lambda: Coupling(k, family, n_kept=0, **options),
-        "autoregressive": lambda: Autoregressive(k, family, **options),
-    }[plan["funnel"]]()
+    transform = _funnel_transform(plan, k, d - k, generator)
     funnel = Funnel(d, k, decoder, transform)
     return [make_rotation(d, fixed=axes, generator=generator), funnel], base
 
 
-def convolutional_funnel_layers(
-    plan: dict, start: Start, generator: torch.Generator | None
-) -> Built:
-    """Scales of [squeeze, Glow steps, funnel over the channels]; a dense funnel for the rest."""
+def _funnel_transform(plan: dict, n_kept: int, n_dropped: int, generator) -> Transform | None:
+    family = make_family(plan["bijection"], plan["n_bins"])
+    options = {
+        "hidden_layer_sizes": plan["hidden_layer_sizes"],
+        "n_context": n_dropped,
+        "generator": generator,
+    }
+    if plan["funnel"] == "coupling":
+        return Coupling(n_kept, family, n_kept=0, **options)
+    if plan["funnel"] == "autoregressive":
+        return Autoregressive(n_kept, family, **options)
+    return ConditionalLinear(n_kept, n_dropped) if plan["funnel"] == "dense" else None
+
+
+def convolutional_funnel_layers(plan: dict, generator: torch.Generator | None) -> Built:
+    """Scales of [squeeze, Glow steps, funnel over the channels]; a dense funnel for the rest.
+
+    As in `flowified_layers.image_layers`, scales and axes come from the images when the layers are
+    initialised.
+    """
     shape: ImageShape = tuple(plan["image_shape"])
     k = plan["n_components"]
     steps: list[Transform] = []
@@ -90,9 +101,17 @@ def convolutional_funnel_layers(
             shape = (kept, *shape[1:])
     if shape[0] > 1:
         steps += _glow_steps(plan, shape, plan["n_layers_after"], generator)
-    base: Distribution = StandardNormal(prod(shape)).double()
-    funnel, base = _dense_funnel(plan, base, k, generator, ordered=True)
-    return Compose([*steps, *funnel]), base
+    if k < prod(shape):
+        steps += [_rest_funnel(plan, prod(shape), k, generator), ActNorm(k)]
+    return Compose(steps), StandardNormal(k).double()
+
+
+def _rest_funnel(plan, n_features: int, k: int, generator) -> Compose:
+    """A dense funnel that takes its axes and its decoder's regression from the images."""
+    make = initialized_decoder(plan["decoder"], plan["hidden_layer_sizes"], generator)
+    rotation = make_rotation(n_features, generator=generator)
+    transform = _funnel_transform(plan, k, n_features - k, generator)
+    return Compose([rotation, Funnel(n_features, k, make(n_features - k, k), transform)])
 
 
 def _glow_steps(plan, shape, n_steps, generator) -> list[Transform]:
@@ -145,4 +164,5 @@ def _channel_decoder(plan, latent: ImageShape, dropped: ImageShape, generator) -
         else StandardNormal(n_dropped)
     )
     network = ConvNet(latent, 2, dropped[0], hidden, generator=generator)
-    return LocationScale(noise, n_dropped, network=network)
+    decoder = LocationScale(noise, n_dropped, network=network)
+    return StandardizedDecoder(decoder, prod(latent[1:]))

@@ -16,6 +16,7 @@ from skflow.distributions import (
     Decoder,
     Distribution,
     GaussianMixture,
+    LinearDecoder,
     LocationScale,
     StandardNormal,
     StudentT,
@@ -52,6 +53,14 @@ _MAKE: dict[str, MakeDecoder] = {
     "mixture": lambda m, k, h, g: ConditionalMixture(COMPONENTS, m, k, h, generator=g),
     "spline": _spline,
 }
+
+
+def initialized_decoder(
+    kind: str, hidden_layer_sizes: Sequence[int], generator: torch.Generator | None
+) -> Callable[[int, int], Decoder]:
+    """Decoders on the residuals of a linear regression, which `initialize` fits to data."""
+    make = _MAKE["gaussian" if kind == "auto" else kind]
+    return lambda m, k: LinearDecoder(make(m, k, hidden_layer_sizes, generator), k)
 
 
 def base_for(decoder: str, base: str) -> str:

@@ -7,7 +7,9 @@ from sklearn.utils.validation import check_is_fitted
 from skflow._compat import StrOptions
 from skflow.estimators.images import ImageFlow
 from skflow.estimators.narrowing import DECODERS, base_for, check_decoder
-from skflow.transforms.noise import fresh_draw, mean_draw
+from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
+
+INITIAL_ROWS = 5_000  # images that the layers take their first scales and axes from
 
 
 class ReducingFlow(ImageFlow):
@@ -23,6 +25,14 @@ class ReducingFlow(ImageFlow):
         start, base = super()._start_options()
         check_decoder(self.decoder, base)
         return start, base_for(self.decoder, base)
+
+    def _initialize(self, flow, rows, generator):
+        if self.image_shape is None:
+            return  # the layers continue the start
+        some = rows[:INITIAL_ROWS]
+        fixed, learned = flow.transform.steps
+        z, _ = fixed(some.x)
+        learned.initialize(z, some.weight, noise=fresh_noise(generator))
 
     def inverse_transform(self, X, *, sample=False, random_state=None):
         """Rows in data space of latent rows.

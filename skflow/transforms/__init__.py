@@ -14,6 +14,7 @@ from skflow.transforms.base import (
     StochasticTransform,
     Transform,
 )
+from skflow.transforms.batch_norm import BatchNorm
 from skflow.transforms.bounds import Bound
 from skflow.transforms.convolution import (
     ExactConvolution,
@@ -28,16 +29,31 @@ from skflow.transforms.dense import (
     RelativeLinear,
     random_rotation,
 )
-from skflow.transforms.elementwise import ActNorm, Elementwise, LeakyReLU, SmoothLeakyReLU
+from skflow.transforms.elementwise import (
+    ActNorm,
+    Elementwise,
+    LeakyReLU,
+    PReLU,
+    SmoothLeakyReLU,
+)
 from skflow.transforms.flow_decoder import FlowDecoder
+from skflow.transforms.flowified import (
+    flowified_average_pool,
+    flowified_convolution,
+    flowified_linear,
+    flowified_max_pool,
+)
 from skflow.transforms.funnel import ConditionalLinear, Funnel
 from skflow.transforms.images import OnFirst, squeeze_order
 from skflow.transforms.linear import LULinear, Permutation
 from skflow.transforms.marginal import MarginalSpline
+from skflow.transforms.pooling import MaxPool
 from skflow.transforms.reconstruction import Reconstruction
 from skflow.transforms.rotation import CayleyRotation, HouseholderRotation, make_rotation
 from skflow.transforms.self_normalizing import SelfNormalizingLinear
 from skflow.transforms.standardize import Standardize, Whiten
+from skflow.transforms.standardized_decoder import StandardizedDecoder
+from skflow.transforms.tile import Tile
 
 __all__ = [
     "ActNorm",
@@ -45,6 +61,7 @@ __all__ = [
     "Affine",
     "Augment",
     "Autoregressive",
+    "BatchNorm",
     "Bound",
     "CayleyRotation",
     "Compose",
@@ -62,8 +79,10 @@ __all__ = [
     "LULinear",
     "LeakyReLU",
     "MarginalSpline",
+    "MaxPool",
     "NewtonLinear",
     "OnFirst",
+    "PReLU",
     "Permutation",
     "RationalQuadratic",
     "Reconstruction",
@@ -72,10 +91,16 @@ __all__ = [
     "SelfNormalizingLinear",
     "SmoothLeakyReLU",
     "Standardize",
+    "StandardizedDecoder",
     "StochasticTransform",
+    "Tile",
     "Transform",
     "Whiten",
     "dirac_kernel",
+    "flowified_average_pool",
+    "flowified_convolution",
+    "flowified_linear",
+    "flowified_max_pool",
     "make_rotation",
     "random_rotation",
     "squeeze_order",

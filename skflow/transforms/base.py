@@ -84,6 +84,17 @@ class StochasticTransform(Transform):
     def inverse(self, z: Tensor, context: Tensor | None = None, draw: Draw | None = None) -> Tensor:
         """As `Transform.inverse`; what z leaves open is drawn with ``draw``."""
 
+    @torch.no_grad()
+    def initialize(
+        self,
+        x: Tensor,
+        weight: Tensor | None = None,
+        context: Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> Tensor:
+        """As `Transform.initialize`; z is drawn with ``noise`` where it is no function of x."""
+        return self.forward(x, context, noise)[0]
+
 
 def forward_with(
     step: Transform, x: Tensor, context: Tensor | None, noise: Noise | None
@@ -92,6 +103,19 @@ def forward_with(
     if isinstance(step, StochasticTransform):
         return step(x, context, noise)
     return step(x, context)
+
+
+def initialize_with(
+    step: Transform,
+    x: Tensor,
+    weight: Tensor | None,
+    context: Tensor | None,
+    noise: Noise | None,
+) -> Tensor:
+    """Initialise any transform, with noise if it takes some."""
+    if isinstance(step, StochasticTransform):
+        return step.initialize(x, weight, context, noise)
+    return step.initialize(x, weight, context)
 
 
 def inverse_with(step: Transform, z: Tensor, context: Tensor | None, draw: Draw | None) -> Tensor:
@@ -132,9 +156,9 @@ class Compose(StochasticTransform):
         return z
 
     @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def initialize(self, x, weight=None, context=None, noise=None):
         for step in self.steps:
-            x = step.initialize(x, weight, context)
+            x = initialize_with(step, x, weight, context, noise)
         return x
 
 

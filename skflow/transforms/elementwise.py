@@ -4,28 +4,81 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from skflow.kernels.families import Family
+from skflow.kernels.moments import weighted_moments
 from skflow.transforms.base import DimensionwiseTransform
 from skflow.transforms.dense import to_channels
-from skflow.transforms.families import Family
-from skflow.transforms.standardize import weighted_moments
 
 
 class Elementwise(DimensionwiseTransform):
-    """One learned map of a family per column, the same for all rows; the identity at first."""
+    """One learned map of a family per channel, the same for all rows; the identity at first.
 
-    def __init__(self, n_features: int, family: Family):
+    Parameters
+    ----------
+    n_features : int
+    family : Family
+    n_positions : int, default=1
+        Columns that share a map: the positions of a channel, for rows laid out as
+        (channels, positions). With ``n_positions=n_features`` there is one map for the whole
+        layer, as in the paper on flowification.
+
+    References
+    ----------
+    Máté, Klein, Golling, Fleuret (2022), "Flowification: Everything is a normalizing flow",
+    arXiv:2205.15209.
+    """
+
+    def __init__(self, n_features: int, family: Family, n_positions: int = 1):
         super().__init__()
         self.family = family
-        self.weight = nn.Parameter(torch.zeros(family.n_parameters, n_features, 1))
+        self.weight = nn.Parameter(torch.zeros(family.n_parameters, n_features // n_positions, 1))
+
+    def _by_channel(self, x):
+        # In the kernels' layout rows come last: a channel's positions are already side by side.
+        return x.T.contiguous().view(self.weight.shape[1], -1)
 
     def forward_per_dimension(self, x, context=None):
-        z, log_derivative = self.family.forward(x.T.contiguous(), self.weight)
-        return z.T, log_derivative.T
+        z, log_derivative = self.family.forward(self._by_channel(x), self.weight)
+        return z.reshape(x.T.shape).T, log_derivative.reshape(x.T.shape).T
 
     def inverse(self, z, context=None):
-        return self.family.inverse(z.T.contiguous(), self.weight).T
+        return self.family.inverse(self._by_channel(z), self.weight).reshape(z.T.shape).T
+
+
+class PReLU(DimensionwiseTransform):
+    """``z = x`` above zero, ``z = slope * x`` below, with a learned positive slope per channel.
+
+    Parameters
+    ----------
+    n_features : int
+    n_positions : int, default=1
+        Columns that share a slope: the positions of a channel, for rows laid out as
+        (channels, positions).
+    slope : float or Tensor of shape (n_channels,), default=0.25
+        The slope at first.
+    """
+
+    def __init__(self, n_features: int, n_positions: int = 1, slope: float | Tensor = 0.25):
+        super().__init__()
+        self.n_positions = n_positions
+        slopes = torch.as_tensor(slope).detach().expand(n_features // n_positions)
+        if not (slopes > 0).all():
+            raise ValueError(
+                f"slopes must be positive to be invertible, the smallest is {float(slopes.min()):g}"
+            )
+        self.log_slope = nn.Parameter(slopes.log())
+
+    def _per_column(self):
+        return self.log_slope.repeat_interleave(self.n_positions)
+
+    def forward_per_dimension(self, x, context=None):
+        log_slope = torch.where(x < 0, self._per_column(), 0.0)
+        return x * log_slope.exp(), log_slope
+
+    def inverse(self, z, context=None):
+        return z * torch.exp(-torch.where(z < 0, self._per_column(), 0.0))
 
 
 class LeakyReLU(DimensionwiseTransform):
@@ -75,7 +128,7 @@ class SmoothLeakyReLU(DimensionwiseTransform):
 
 
 class ActNorm(DimensionwiseTransform):
-    """Learned shift and scale per column, set so that the first data come out standardised.
+    """Learned shift and scale per channel, set so that the first data come out standardised.
 
     Parameters
     ----------
@@ -83,27 +136,39 @@ class ActNorm(DimensionwiseTransform):
     n_positions : int, default=1
         Columns that share their two numbers: the positions of a channel, for rows laid out as
         (channels, positions).
+    shift, scale : Tensor of shape (n_channels,), optional
+        ``z = (x - shift) * scale`` at first. Where given, `initialize` leaves them alone.
 
     References
     ----------
     Kingma, Dhariwal (2018), "Glow", arXiv:1807.03039.
     """
 
-    def __init__(self, n_features: int, n_positions: int = 1):
+    def __init__(
+        self,
+        n_features: int,
+        n_positions: int = 1,
+        *,
+        shift: Tensor | None = None,
+        scale: Tensor | None = None,
+    ):
         super().__init__()
+        n = n_features // n_positions
         self.n_positions = n_positions
-        self.shift = nn.Parameter(torch.zeros(n_features // n_positions))
-        self.log_scale = nn.Parameter(torch.zeros(n_features // n_positions))
+        self.by_data = shift is None and scale is None
+        self.shift = nn.Parameter(torch.zeros(n) if shift is None else shift.detach().clone())
+        self.log_scale = nn.Parameter(torch.zeros(n) if scale is None else scale.detach().log())
 
     def _per_column(self, values):
         return values.repeat_interleave(self.n_positions)
 
     @torch.no_grad()
     def initialize(self, x, weight=None, context=None):
-        weight = None if weight is None else weight.repeat_interleave(self.n_positions)
-        mean, scale = weighted_moments(to_channels(x, self.n_positions), weight)
-        self.shift.copy_(mean)
-        self.log_scale.copy_(-scale.log())
+        if self.by_data:
+            weight = None if weight is None else weight.repeat_interleave(self.n_positions)
+            mean, scale = weighted_moments(to_channels(x, self.n_positions), weight)
+            self.shift.copy_(mean)
+            self.log_scale.copy_(-scale.log())
         return self.forward(x)[0]
 
     def forward_per_dimension(self, x, context=None):

@@ -10,6 +10,7 @@ from skflow.transforms.base import (
     StochasticTransform,
     Transform,
     forward_with,
+    initialize_with,
     inverse_with,
 )
 from skflow.transforms.dense import to_channels, to_rows
@@ -113,10 +114,11 @@ class Funnel(StochasticTransform):
         return torch.cat([kept, dropped], 1)[:, self.restored]
 
     @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def initialize(self, x, weight=None, context=None, noise=None):
         z, dropped = x[:, self.kept], x[:, self.dropped]
         if self.transform is not None:
-            z = self.transform.initialize(z, weight, self._beside(dropped, context))
+            beside = self._beside(dropped, context)
+            z = initialize_with(self.transform, z, weight, beside, noise)
         self.decoder.initialize(dropped, self._beside(z, context), weight)
         return z
 

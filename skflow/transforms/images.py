@@ -7,6 +7,7 @@ from skflow.transforms.base import (
     StochasticTransform,
     Transform,
     forward_with,
+    initialize_with,
     inverse_with,
 )
 
@@ -54,6 +55,6 @@ class OnFirst(StochasticTransform):
         return torch.cat([x, z[:, self.n_columns :]], 1)
 
     @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
-        z = self.transform.initialize(x[:, : self.n_columns], weight, context)
+    def initialize(self, x, weight=None, context=None, noise=None):
+        z = initialize_with(self.transform, x[:, : self.n_columns], weight, context, noise)
         return torch.cat([z, x[:, self.n_columns :]], 1)

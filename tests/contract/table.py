@@ -17,6 +17,7 @@ from skflow.transforms import (
     Additive,
     Affine,
     Autoregressive,
+    BatchNorm,
     Bound,
     CayleyRotation,
     Compose,
@@ -34,6 +35,7 @@ from skflow.transforms import (
     NewtonLinear,
     OnFirst,
     Permutation,
+    PReLU,
     RationalQuadratic,
     RelativeLinear,
     SelfNormalizingConvolution,
@@ -64,6 +66,11 @@ TRANSFORMS = {
     "bound_logit": lambda d, c: Bound(torch.full((d,), -4.0), torch.full((d,), 5.0)),
     "actnorm": lambda d, c: ActNorm(d),
     "leaky_relu": lambda d, c: LeakyReLU(0.3),
+    "prelu": lambda d, c: PReLU(d),
+    "batch_norm": lambda d, c: BatchNorm(
+        d, 1, torch.ones(d), torch.full((d,), 2.0), 1e-5, -torch.ones(d), torch.zeros(d)
+    ),
+    "elementwise_shared": lambda d, c: Elementwise(d, SPLINE, d),
     "elementwise_affine": lambda d, c: Elementwise(d, Affine()),
     "elementwise_spline": lambda d, c: Elementwise(d, SPLINE),
     "smooth_leaky_relu": lambda d, c: SmoothLeakyReLU(),

@@ -1,0 +1,117 @@
+"""The layers of FlowifiedMLP, built from a plan of plain values and the start they begin at."""
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from skflow.distributions import Distribution, GaussianMixture, StandardNormal
+from skflow.estimators.narrowing import initialized_decoder, narrowed, principal_axes, rotated
+from skflow.kernels.families import RationalQuadratic
+from skflow.transforms import (
+    ActNorm,
+    Augment,
+    Compose,
+    Elementwise,
+    Funnel,
+    LeakyReLU,
+    Transform,
+    make_rotation,
+    random_rotation,
+)
+from skflow.transforms.flowified import flowified_convolution, flowified_linear
+
+NEGATIVE_SLOPE = 0.5  # of the leaky ReLU in the paper's code
+STRIDE = 2  # of convolutions
+
+Built = tuple[Compose, Distribution]
+
+
+def _activation(plan: dict, n_features: int, n_positions: int = 1) -> Transform:
+    if plan["activation"] == "leaky_relu":
+        return LeakyReLU(NEGATIVE_SLOPE)
+    shared = n_features if plan["activation"] == "shared_spline" else n_positions
+    return Elementwise(n_features, RationalQuadratic(plan["n_bins"]), shared)
+
+
+def widened(base: Distribution, n_added: int) -> Distribution:
+    """The product of ``base`` and a standard normal of further columns."""
+    d = base.n_features
+    if not isinstance(base, GaussianMixture):
+        return StandardNormal(d + n_added).double()
+    wide = GaussianMixture(len(base.logits), d + n_added).to(base.means)
+    with torch.no_grad():
+        wide.logits.copy_(base.logits)
+        wide.means[:, :d] = base.means
+        wide.log_diagonal[:, :d] = base.log_diagonal
+        wide.upper[:, :d, :d] = base.upper
+    return wide
+
+
+def flowified_layers(
+    plan: dict,
+    base: Distribution,
+    generator: torch.Generator | None,
+    *,
+    ordered: bool,
+) -> Built:
+    """Linear maps by their singular values, dropping or adding columns, activations between.
+
+    The first rotation of every map takes back the second one of the map before, which is random
+    and turns the directions that the activation bends; so in the beginning all of it is a rotation
+    to the principal axes, and what is dropped comes from the base.
+    """
+    steps: list[Transform] = []
+    frame = torch.eye(base.n_features, dtype=torch.float64)  # present columns = base's @ frame
+    sizes, hidden = plan["hidden_layer_sizes"], plan["decoder_hidden_layer_sizes"]
+    for position, n_out in enumerate(sizes):
+        n_in = base.n_features
+        axes = torch.eye(n_in, dtype=torch.float64)
+        norm = ActNorm(n_out)
+        middle: list[Transform] = [norm]
+        if n_out < n_in:
+            axes = principal_axes(base, ordered=ordered)
+            base, decoder = narrowed(rotated(base, axes), n_out, plan["decoder"], hidden, generator)
+            middle = [Funnel(n_in, n_out, decoder, norm)]
+            ordered = True
+        elif n_out > n_in:
+            middle = [Augment(n_in, n_out - n_in, hidden, generator=generator), norm]
+            base = widened(base, n_out - n_in)
+        steps += [_rotation(frame.T @ axes, generator), *middle]
+        last = position == len(sizes) - 1
+        frame = torch.eye(n_out, dtype=torch.float64)
+        if not last:
+            frame = random_rotation(n_out, generator)
+        steps.append(_rotation(frame, generator))
+        if not last:
+            steps.append(_activation(plan, n_out))
+    return Compose(steps), base
+
+
+def _rotation(matrix: Tensor, generator: torch.Generator | None) -> Transform:
+    return make_rotation(len(matrix), fixed=matrix, generator=generator)
+
+
+def image_layers(plan: dict, generator: torch.Generator | None) -> Built:
+    """Convolutions with an activation after each, then linear maps.
+
+    Pixels are no columns to start a base from: these layers take their first axes, scales and
+    regressions from the images themselves, when they are initialised.
+    """
+    shape = tuple(plan["image_shape"])
+    kernel_size, hidden = plan["kernel_size"], plan["decoder_hidden_layer_sizes"]
+    options = {"hidden_layer_sizes": hidden, "generator": generator}
+    steps: list[Transform] = []
+    for n_channels in plan["n_channels"]:
+        layer = flowified_convolution(shape, n_channels, kernel_size, STRIDE, **options)
+        shape = (n_channels, *((size - kernel_size) // STRIDE + 1 for size in shape[1:]))
+        steps += [layer, _activation(plan, prod(shape), shape[1] * shape[2])]
+    width = prod(shape)
+    for n_out in plan["hidden_layer_sizes"]:
+        decoder = initialized_decoder(plan["decoder"], hidden, generator)
+        steps += [
+            flowified_linear(width, n_out, decoder=decoder, **options),
+            _activation(plan, n_out),
+        ]
+        width = n_out
+    return Compose(steps[:-1]), StandardNormal(width).double()

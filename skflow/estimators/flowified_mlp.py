@@ -1,0 +1,265 @@
+"""FlowifiedMLP: an ordinary network, read as a flow."""
+
+from itertools import pairwise
+from math import ceil, prod
+from numbers import Integral
+
+from skflow._compat import Interval, StrOptions
+from skflow.estimators.coupling_layers import network_sizes
+from skflow.estimators.flowified_layers import STRIDE, flowified_layers, image_layers
+from skflow.estimators.reducing import ReducingFlow
+
+FEW_COLUMNS = 5  # up to here nothing is dropped by default
+MANY_COLUMNS = 16  # most latent dimensions by default
+PLAIN_KERNEL = 2  # windows side by side
+
+
+class FlowifiedMLP(ReducingFlow):
+    """Density by the linear maps and activations of a multilayer perceptron.
+
+    A linear map to fewer units becomes a rotation of which some columns are dropped, with a
+    conditional density given those that stay; one to more units adds columns of Gaussian noise; an
+    activation is a monotone spline. A network that never widens has an exact likelihood. The flow
+    starts where `NormalizingFlow` does, as the best classical density on held-out rows: its first
+    rotation goes to the principal axes, and what is dropped follows the start's own conditional
+    density.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Widths of the network; the last one is that of the latent space. "auto" is six square layers
+        up to 5 columns, and beyond three layers of half the columns, at most 16.
+    activation : {"spline", "shared_spline", "leaky_relu"}, default="spline"
+        A learned monotone spline per unit, one for all units of a layer as in the paper's code, or
+        a leaky ReLU of slope 0.5. The last layer is linear. With "leaky_relu" the flow does not
+        start from the best classical density.
+    n_bins : int, default=8
+        Bins of each spline.
+    decoder : {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}, \
+            default="auto"
+        Density of dropped columns; see `FunnelFlow`.
+    decoder_hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Of the decoders' networks; see ``hidden_layer_sizes`` of `NormalizingFlow`.
+    augment : {"forbid", "gaussian"}, default="forbid"
+        Whether layers may widen. With "gaussian" they add noise whose mean and scale a network
+        reads off the row; then the scores are lower bounds.
+    n_importance_samples : int, default=64
+        Draws that a score averages over where it is a bound. All rows share them.
+    image_shape : (int, int, int), default=None
+        (channels, height, width) of the images that the rows are. Then convolutions of stride 2
+        come first. Grey levels are dequantised; see `SelfNormalizingFlow`.
+    n_channels : tuple of int or "auto", default="auto"
+        With ``image_shape``: channels of the convolutions. "auto" is as many as a 2x2 window has
+        values, then half as many, as long as the image can be halved; ``()`` leaves a perceptron
+        on pixels.
+    kernel_size : int, default=2
+        Of the convolutions. Above 2 windows overlap, their pixels are copied with noise in between,
+        and the scores are bounds: needs ``augment="gaussian"``.
+    start : {"auto", "standard", "whiten", "marginal"}, default="auto"
+    base : {"auto", "normal", "mixture"}, default="auto"
+        See `NormalizingFlow`. For images "normal".
+    max_mixture_components : int, default=32
+    bounds : list of pairs or dict {column position: pair}, default=None
+    contamination : float in (0, 0.5], default=None
+    max_iter : int, default=60
+    batch_size : int or "auto", default="auto"
+    learning_rate_init : float, default=1e-3
+    weight_decay : float, default=1e-4
+    noise : float or "auto", default="auto"
+    early_stopping : bool, default=True
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    tol : float, default=1e-4
+    max_time : float, default=None
+    warm_start : bool, default=False
+    random_state : int, RandomState instance or None, default=None
+    device : str, default="auto"
+    dtype : {"float32", "float64"}, default="float32"
+    verbose : int, default=0
+        As in `NormalizingFlow`.
+
+    Attributes
+    ----------
+    exact_ : bool
+        Whether `score_samples` is the log-density itself: False if a layer widens or windows
+        overlap.
+    bound_gap_ : float
+        Where not ``exact_``: the mean over rows of a close estimate of the log-density (four times
+        ``n_importance_samples`` draws) minus the one-draw bound, in nats. What `score_samples`
+        returns lies between the two. 0 where it is exact.
+    n_components_ : int
+        Width of the latent space.
+    flow_, n_features_in_, feature_names_in_, n_iter_, best_iter_, start_, start_score_, \
+best_score_, history_, noise_floor_, bounds_, offset_
+        As in `NormalizingFlow`; where not ``exact_`` the held-out scores are one-draw bounds.
+
+    References
+    ----------
+    Máté, Klein, Golling, Fleuret (2022), "Flowification: Everything is a normalizing flow",
+    arXiv:2205.15209.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from skflow import FlowifiedMLP
+    >>> X, _ = make_blobs(300, n_features=6, random_state=0)
+    >>> flow = FlowifiedMLP((4, 2), max_iter=5, random_state=0).fit(X)
+    >>> flow.transform(X).shape, flow.exact_
+    ((300, 2), True)
+    """
+
+    _parameter_constraints: dict = {
+        **ReducingFlow._parameter_constraints,
+        "base": [StrOptions({"auto", "normal", "mixture"})],
+        "activation": [StrOptions({"spline", "shared_spline", "leaky_relu"})],
+        "n_bins": [Interval(Integral, 2, 64, closed="both")],
+        "decoder_hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
+        "augment": [StrOptions({"forbid", "gaussian"})],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_channels": ["array-like", StrOptions({"auto"})],
+        "kernel_size": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes="auto",
+        activation="spline",
+        *,
+        n_bins=8,
+        decoder="auto",
+        decoder_hidden_layer_sizes="auto",
+        augment="forbid",
+        n_importance_samples=64,
+        image_shape=None,
+        n_channels="auto",
+        kernel_size=2,
+        start="auto",
+        base="auto",
+        max_mixture_components=32,
+        bounds=None,
+        contamination=None,
+        max_iter=60,
+        batch_size="auto",
+        learning_rate_init=1e-3,
+        weight_decay=1e-4,
+        noise="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        max_time=None,
+        warm_start=False,
+        random_state=None,
+        device="auto",
+        dtype="float32",
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.n_bins = n_bins
+        self.decoder = decoder
+        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
+        self.augment = augment
+        self.n_importance_samples = n_importance_samples
+        self.image_shape = image_shape
+        self.n_channels = n_channels
+        self.kernel_size = kernel_size
+        self.start = start
+        self.base = base
+        self.max_mixture_components = max_mixture_components
+        self.bounds = bounds
+        self.contamination = contamination
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.noise = noise
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # -- the recipe ---------------------------------------------------------------------------
+
+    def _channels(self, shape: list[int] | None) -> list[int]:
+        """Channels of the convolutions; none for a table."""
+        if shape is None:
+            return []
+        if not isinstance(self.n_channels, str):
+            return [int(n) for n in self.n_channels]
+        channels: list[int] = []
+        n, height, width = shape
+        while height % STRIDE == 0 and width % STRIDE == 0 and len(channels) < 2:
+            n = n * self.kernel_size**2 // (1 + len(channels))
+            channels.append(n)
+            height, width = height // STRIDE, width // STRIDE
+        return channels
+
+    def _plan(self, n_rows, n_features):
+        shape = self._image_shape(n_features)
+        channels = self._channels(shape)
+        width, widens = n_features, []
+        if channels:
+            n, *size = shape
+            if self.kernel_size > PLAIN_KERNEL:
+                widens.append(f"kernel_size={self.kernel_size} makes windows overlap")
+            for n_out in channels:
+                if n_out > n * self.kernel_size**2:
+                    widens.append(f"n_channels={channels} widens from {n * self.kernel_size**2}")
+                size = [(one - self.kernel_size) // STRIDE + 1 for one in size]
+                if min(size) < 1:
+                    raise ValueError(
+                        f"image_shape={shape} is too small for {len(channels)} convolutions of "
+                        f"kernel_size={self.kernel_size}; give fewer n_channels."
+                    )
+                n = n_out
+            width = n * prod(size)
+        sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str):
+            few = width <= FEW_COLUMNS
+            sizes = [width] * 6 if few else [min(MANY_COLUMNS, ceil(width / 2))] * 3
+        sizes = [int(size) for size in sizes]
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"hidden_layer_sizes={sizes} must name at least one positive width.")
+        widens += [
+            f"hidden_layer_sizes={sizes} widens from {a} to {b}"
+            for a, b in pairwise([width, *sizes])
+            if b > a
+        ]
+        if widens and self.augment == "forbid":
+            raise ValueError(
+                f"{widens[0]}, and the likelihood would be a bound: set augment='gaussian' to "
+                "allow that, or narrow the layers."
+            )
+        return {
+            "image_shape": shape,
+            "n_channels": channels,
+            "kernel_size": self.kernel_size,
+            "hidden_layer_sizes": sizes,
+            "activation": self.activation,
+            "n_bins": self.n_bins,
+            "decoder": self.decoder,
+            "decoder_hidden_layer_sizes": network_sizes(self.decoder_hidden_layer_sizes, n_rows),
+        }
+
+    def _check_bounds(self, X):
+        self._plan(*X.shape)  # a wrong combination fails before any work
+        return super()._check_bounds(X)
+
+    def _start_options(self):
+        start, base = super()._start_options()
+        return start, "normal" if base == "auto" and self.activation == "leaky_relu" else base
+
+    def _learned(self, plan, start, generator):
+        if plan["image_shape"] is not None:
+            return image_layers(plan, generator)
+        return flowified_layers(plan, start.base, generator, ordered=start.recipe.whiten)
+
+    def _n_importance_samples(self):
+        return self.n_importance_samples
