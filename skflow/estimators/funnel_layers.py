@@ -97,7 +97,9 @@ def convolutional_funnel_layers(plan: dict, generator: torch.Generator | None) -
         steps += _glow_steps(plan, shape, plan["n_layers"], generator)
         kept = ceil(k / (shape[1] * shape[2]))
         if kept < shape[0]:
-            steps.append(_channel_funnel(plan, shape, kept, generator))
+            # To the principal axes of the patches: the first channels are worth keeping.
+            rotation = make_rotation(prod(shape), shape[1] * shape[2], generator=generator)
+            steps += [rotation, _channel_funnel(plan, shape, kept, generator)]
             shape = (kept, *shape[1:])
     if shape[0] > 1:
         steps += _glow_steps(plan, shape, plan["n_layers_after"], generator)

@@ -59,8 +59,8 @@ class MarginalSpline(DimensionwiseTransform):
         knots_x = weighted_quantiles(x, levels, weight)
         knots_x[:, 0], knots_x[:, -1] = x.amin(0), x.amax(0)
         # Ties: push each knot at least ``gap`` beyond the one before it.
-        gap = self.min_gap * x.std(0, correction=0).clamp_min(torch.finfo(x.dtype).tiny)[:, None]
-        ramp = gap * torch.arange(n_knots, dtype=x.dtype, device=x.device)
+        deviation = x.std(0, correction=0).clamp_min(torch.finfo(x.dtype).tiny)[:, None]
+        ramp = self.min_gap * deviation * torch.arange(n_knots, dtype=x.dtype, device=x.device)
         knots_x = (knots_x - ramp).cummax(1).values + ramp
         knots_z = torch.special.ndtri(levels).expand_as(knots_x)
         secant = knots_z.diff(dim=1) / knots_x.diff(dim=1)
@@ -68,14 +68,15 @@ class MarginalSpline(DimensionwiseTransform):
         self.knots_x.copy_(knots_x)
         self.knots_z.copy_(knots_z)
         # A steep last bin says nothing about what lies beyond the data: the tails take the
-        # average slope of the outer twentieth where that is flatter.
+        # average slope of the outer twentieth where that is flatter, or that of the column as a
+        # whole. Else the first ink in a pixel that was blank so far would be impossible.
         reach = max(1, n_knots // 20)
         outer = (knots_z[:, reach:] - knots_z[:, :-reach]) / (
             knots_x[:, reach:] - knots_x[:, :-reach]
         )
-        first = torch.minimum(secant[:, :1], outer[:, :1])
-        last = torch.minimum(secant[:, -1:], outer[:, -1:])
-        self.slopes.copy_(torch.cat([first, inner, last], 1))
+        ends = torch.cat([outer[:, :1], outer[:, -1:]], 1)
+        ends = ends.minimum(secant[:, [0, -1]]).minimum(1 / deviation)
+        self.slopes.copy_(torch.cat([ends[:, :1], inner, ends[:, 1:]], 1))
         return self.forward(x)[0]
 
     def _bins_at(self, position: Tensor, knots: Tensor):

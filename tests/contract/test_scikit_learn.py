@@ -3,8 +3,8 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skflow import NormalizingFlow, SelfNormalizingFlow
-from tests.estimators.configurations import FULL_BATCH, QUICK, TRAINED_FULLY
+from skflow import FlowifiedMLP, FunnelFlow, NormalizingFlow, SelfNormalizingFlow
+from tests.estimators.configurations import FULL_BATCH, PLAIN, QUICK, TRAINED_FULLY
 
 pytestmark = [
     # The checks fit tables of integers, constants and three epochs on purpose.
@@ -30,6 +30,10 @@ STOCHASTIC = {
         SelfNormalizingFlow(**TRAINED_FULLY),
         SelfNormalizingFlow(**TRAINED_FULLY, logdet_gradient="self", contamination=0.1),
         SelfNormalizingFlow(**TRAINED_FULLY, logdet_gradient="lu"),
+        FunnelFlow(**FULL_BATCH),
+        FunnelFlow(**FULL_BATCH, funnel="dense", decoder="full", contamination=0.1),
+        FlowifiedMLP(**PLAIN),
+        FlowifiedMLP(**PLAIN, decoder="student_t", contamination=0.1),
     ]
 )
 def test_full_batch_passes_every_check(estimator, check):
@@ -41,6 +45,9 @@ def test_full_batch_passes_every_check(estimator, check):
         NormalizingFlow(),
         NormalizingFlow(**{**QUICK, "random_state": None}, contamination=0.1),
         SelfNormalizingFlow(),
+        FunnelFlow(),
+        FlowifiedMLP(),
+        FlowifiedMLP((12, 4), augment="gaussian", n_importance_samples=8, max_iter=3),
     ],
     expected_failed_checks=lambda estimator: STOCHASTIC,
     xfail_strict=True,
