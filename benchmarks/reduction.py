@@ -159,14 +159,14 @@ def digits(args) -> list[dict]:
         {"model": "FactorAnalysis(24)", "noise": "frozen", "test_nats": factor_score},
         {"model": name, "noise": "frozen", "test_nats": mixture},
     ]
-    gaussian = {"start": "whiten", "base": "normal"}
+    from_gaussian = {"start": "whiten", "base": "normal"}
     models = {
         "FunnelFlow()": FunnelFlow(),
         "FunnelFlow(8)": FunnelFlow(8),
         "FlowifiedMLP()": FlowifiedMLP(),
         "NormalizingFlow()": NormalizingFlow(),
-        "FlowifiedMLP((8, 8, 8)), from the Gaussian": FlowifiedMLP((8, 8, 8), **gaussian),
-        "FunnelFlow(8), from the Gaussian": FunnelFlow(8, **gaussian),
+        "FlowifiedMLP((8, 8, 8)), from the Gaussian": FlowifiedMLP((8, 8, 8), **from_gaussian),
+        "FunnelFlow(8), from the Gaussian": FunnelFlow(8, **from_gaussian),
     }
     for noise, part in (("frozen", dequantised), ("fresh", levels)):
         for name, model in models.items():

@@ -19,7 +19,7 @@ from skflow.transforms import (
     make_rotation,
     random_rotation,
 )
-from skflow.transforms.flowified import flowified_convolution, flowified_linear
+from skflow.transforms.flowified import flowified_convolution
 
 NEGATIVE_SLOPE = 0.5  # of the leaky ReLU in the paper's code
 STRIDE = 2  # of convolutions
@@ -107,11 +107,13 @@ def image_layers(plan: dict, generator: torch.Generator | None) -> Built:
         shape = (n_channels, *((size - kernel_size) // STRIDE + 1 for size in shape[1:]))
         steps += [layer, _activation(plan, prod(shape), shape[1] * shape[2])]
     width = prod(shape)
-    for n_out in plan["hidden_layer_sizes"]:
+    n_kept = min(width, plan["hidden_layer_sizes"][0])
+    steps.append(make_rotation(width, generator=generator))
+    norm: Transform = ActNorm(n_kept)
+    if n_kept < width:
         decoder = initialized_decoder(plan["decoder"], hidden, generator)
-        steps += [
-            flowified_linear(width, n_out, decoder=decoder, **options),
-            _activation(plan, n_out),
-        ]
-        width = n_out
-    return Compose(steps[:-1]), StandardNormal(width).double()
+        norm = Funnel(width, n_kept, decoder(width - n_kept, n_kept), norm)
+    # From here on the columns are whitened principal components, the leading ones first.
+    base = StandardNormal(n_kept).double()
+    dense, base = flowified_layers(plan, base, generator, ordered=True)
+    return Compose([*steps, norm, dense]), base
