@@ -1,0 +1,258 @@
+"""What a fitted flow answers: densities, samples, latent rows and outliers."""
+
+import numpy as np
+import torch
+from sklearn import get_config
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    OutlierMixin,
+    TransformerMixin,
+)
+from sklearn.utils import check_array, check_random_state, gen_batches
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skflow.estimators.checks import check_finite, check_rows, check_weight
+from skflow.estimators.frames import FrameTemplate
+from skflow.flow import Flow
+from skflow.transforms.noise import fresh_noise, shared_noise
+
+CHUNK_ROWS = 4096  # scored at a time, at most: the intermediate arrays stay in the cache
+CHUNK_BYTES = 1_000  # that a value of a row takes on its way through a spline layer
+GAP_ROWS, GAP_DRAWS, GAP_FACTOR = 500, 20, 4  # what a bound's gap is measured with
+
+
+def _detects_outliers(estimator) -> bool:
+    if estimator.contamination is None:
+        raise AttributeError(
+            "predict, fit_predict and decision_function need a threshold: "
+            "set contamination to the share of outliers you expect, such as 0.05."
+        )
+    return True
+
+
+class FittedFlowMixin(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, DensityMixin
+):
+    """Scoring, sampling, transforming and flagging by the fitted attributes."""
+
+    flow_: Flow
+    n_features_in_: int
+    n_components_: int
+    bounds_: tuple[np.ndarray, np.ndarray] | None
+    _frame: FrameTemplate | None
+    _noise_seed: int
+
+    def _n_importance_samples(self) -> int:
+        """Draws per score, where scores are bounds."""
+        return 1
+
+    # -- density ------------------------------------------------------------------------------
+
+    def _score_rows(self, X: np.ndarray, n_draws: int | None = None) -> np.ndarray:
+        n_draws = self._n_importance_samples() if n_draws is None else n_draws
+
+        def log_prob(x):
+            # The same noise for every chunk, and in it for every row.
+            noise = shared_noise(torch.Generator().manual_seed(self._noise_seed))
+            return self.flow_.log_prob(x, n_importance_samples=n_draws, noise=noise)
+
+        return self._by_chunks(log_prob, X)
+
+    def _measured_gap(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+        """Mean over some rows of a close estimate of the log-density minus the one-draw bound."""
+        rows = X if weight is None else X[weight > 0]
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), GAP_ROWS)).astype(int)]
+        generator = torch.Generator(self._device()).manual_seed(self._noise_seed)
+        bounds = [
+            self._by_chunks(lambda x: self.flow_(x, noise=fresh_noise(generator)), rows).mean()
+            for _ in range(GAP_DRAWS)
+        ]
+        closest = self._score_rows(rows, GAP_FACTOR * self._n_importance_samples()).mean()
+        return float(closest - np.mean(bounds))
+
+    def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
+        """Apply ``function`` to chunks of rows, in float64 on the flow's device."""
+        with torch.inference_mode():
+            parts = [
+                function(torch.tensor(X[chunk], device=self._device())).cpu().numpy()
+                for chunk in self._chunks(len(X))
+            ]
+        return np.concatenate(parts)
+
+    def _chunks(self, n: int):
+        """Slices of rows, within scikit-learn's ``working_memory``."""
+        memory = get_config()["working_memory"] * 2**20
+        rows = int(memory / (CHUNK_BYTES * self.n_features_in_))
+        return gen_batches(n, max(1, min(rows, CHUNK_ROWS)))
+
+    def _device(self) -> torch.device:
+        return next(iter(self.flow_.state_dict().values())).device
+
+    def score_samples(self, X):
+        """Log-density of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats, for ``X`` in its own units: densities of different models compare. Exact if
+            ``exact_``, else a lower bound.
+        """
+        check_is_fitted(self)
+        return self._score_rows(check_rows(self, X, reset=False))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Mean log-density of the rows, in nats.
+
+        The mean, as in `sklearn.mixture.GaussianMixture`; `sklearn.neighbors.KernelDensity` gives
+        the total.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+        """
+        scores = self.score_samples(X)
+        if sample_weight is None:
+            return float(scores.mean())
+        weight = check_weight(sample_weight, scores[:, None])
+        return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState instance or None, default=None
+            An int gives the same rows each time.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), or DataFrame
+            A DataFrame of the same columns and dtypes if the flow was fitted on one.
+
+        Raises
+        ------
+        ValueError
+            If ``n_samples`` is below 1.
+        """
+        check_is_fitted(self)
+        if n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        generator = torch.Generator(self._device()).manual_seed(seed)
+        with torch.inference_mode():
+            parts = [
+                self.flow_.sample(chunk.stop - chunk.start, generator=generator)
+                for chunk in self._chunks(n_samples)
+            ]
+        values = torch.cat(parts).cpu().numpy()
+        if self.bounds_ is not None:  # the flow's reach half a step further on a lattice
+            values = values.clip(*self.bounds_)
+        return values if self._frame is None else self._frame.fill(values)
+
+    # -- transformer --------------------------------------------------------------------------
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components_
+
+    def transform(self, X):
+        """Latent representation of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        return self._by_chunks(self.flow_.encode, check_rows(self, X, reset=False))
+
+    def inverse_transform(self, X):
+        """Rows in data space of latent rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Latent rows.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+        """
+        return self._decode_rows(X, lambda z: self.flow_.decode(z))
+
+    def _decode_rows(self, X, decode) -> np.ndarray:
+        check_is_fitted(self)
+        Z = check_array(X, dtype=np.float64, ensure_all_finite=False)
+        check_finite(self, Z, "X")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"X has {Z.shape[1]} columns, but the latent space of this "
+                f"{type(self).__name__} has {self.n_components_}."
+            )
+        return self._by_chunks(decode, Z)
+
+    # -- outlier detector ---------------------------------------------------------------------
+
+    @available_if(_detects_outliers)
+    def decision_function(self, X):
+        """Log-density above the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``.
+        """
+        return self.score_samples(X) - self.offset_
+
+    @available_if(_detects_outliers)
+    def predict(self, X):
+        """+1 for rows at least as likely as the threshold, -1 for outliers.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    @available_if(_detects_outliers)
+    def fit_predict(self, X, y=None, **fit_params):
+        """Fit, then flag the same rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+        **fit_params : dict
+            Passed to `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return self.fit(X, y, **fit_params).predict(X)
