@@ -69,7 +69,7 @@ def checkerboard(n: int, rng) -> tuple[np.ndarray, float]:
 
 
 def toys(args) -> list[dict]:
-    plain = {"start": "whiten", "base": "normal", "max_iter": 200, "learning_rate_init": 3e-3}
+    plain = {"start": "whiten", "base": "normal", "max_iter": 100, "learning_rate_init": 3e-3}
     wide = {"hidden_layer_sizes": (16, 16, 16, 2, 2), "augment": "gaussian"}
     models = {
         "FlowifiedMLP()": {},

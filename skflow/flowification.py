@@ -60,6 +60,12 @@ class Flowified(StochasticTransform):
         z, contribution = forward_with(self.transform, flat, context, noise)
         return z.reshape(len(z), *self.output_shape), contribution
 
+    def forward_in_parts(self, x, context=None, noise=None):
+        """As `forward`, the contribution in two: what volume gives, and log p(dropped | z)."""
+        flat = self._flat(x, self.input_shape)
+        z, *parts = self.transform.forward_in_parts(flat, context, noise)
+        return z.reshape(len(z), *self.output_shape), *parts
+
     def inverse(self, z, context=None, draw=None):
         """Map z (n, *output_shape), or flat, to x (n, *input_shape)."""
         flat = self._flat(z, self.output_shape)
@@ -167,6 +173,13 @@ def flowify(
         generator.seed()
     else:
         generator.manual_seed(random_state)
+    for path, layer in module.named_modules():
+        lazy = isinstance(layer, nn.modules.lazy.LazyModuleMixin)  # refused with its own reason
+        if not lazy and (layer._forward_hooks or layer._forward_pre_hooks):
+            raise ValueError(
+                f"layer {path!r} ({type(layer).__name__}): a forward hook may change what it does; "
+                "remove the hook (for weight norm, torch.nn.utils.remove_weight_norm)."
+            )
     module = copy.deepcopy(module).eval()
     numbers = (t for t in chain(module.parameters(), module.buffers()) if t.is_floating_point())
     like = next(numbers, example_input)

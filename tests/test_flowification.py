@@ -422,3 +422,18 @@ def test_importing_the_package_does_not_import_torch():
 
     code = "import sys, skflow; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_hook_is_refused():
+    net = nn.Sequential(nn.Linear(3, 2))
+    net[0].register_forward_hook(lambda module, args, out: 3 * out)
+    with pytest.raises(ValueError, match=r"layer '0' \(Linear\): a forward hook"):
+        flowify(net, example_input=torch.zeros(1, 3))
+
+
+def test_parts_of_a_flowified_network_add_up():
+    net = nn.Sequential(nn.Linear(4, 3), nn.LeakyReLU(0.2), nn.Linear(3, 2))
+    flow = Flow([flowify(net, example_input=torch.zeros(1, 4), random_state=0)], StandardNormal(2))
+    parts = flow.log_prob_in_parts(torch.ones(3, 4))
+    torch.testing.assert_close(sum(parts.values()), flow.log_prob(torch.ones(3, 4)))
+    assert (parts["dropped"] != 0).all()

@@ -65,11 +65,11 @@ def column_resolution(values: np.ndarray) -> tuple[float, str]:
     return float(max(np.median(gaps), MIN_ATOM_WIDTH * spread)), "atoms"
 
 
-def common_step(steps: np.ndarray) -> float:
-    """The finest of some lattices' steps if the others are its multiples, else 0."""
-    if len(steps) == 0:
+def common_step(rows: np.ndarray, steps: np.ndarray, kinds: tuple[str, ...]) -> float:
+    """The finest of ``steps`` if all values of ``rows`` lie on its lattice; else 0."""
+    if len(steps) == 0 or not {"constant", "lattice"}.issuperset(kinds):
         return 0.0
-    multiples = steps / steps.min()
+    multiples = (rows - rows[0, 0]) / steps.min()
     return float(steps.min()) if (np.abs(multiples - multiples.round()) < ROUNDING).all() else 0.0
 
 
@@ -80,7 +80,9 @@ def find_noise_floor(X: np.ndarray) -> NoiseFloor:
     rows = X[np.sort(np.unique(groups, return_index=True)[1])]
     found = [column_resolution(column) for column in rows.T]
     widths, kinds = np.array([width for width, _ in found]), tuple(kind for _, kind in found)
-    step = common_step(widths[np.array(kinds) == "lattice"])
-    if step:  # a pixel that is always black is as wide as the others
-        widths[np.array(kinds) == "constant"] = step
+    constant = np.array([kind == "constant" for kind in kinds])
+    step = common_step(rows[:, ~constant], widths[~constant], kinds)
+    if step:  # where all the others are levels, so is a pixel that is always black
+        on_lattice = np.abs((rows[0] - rows[0, ~constant][0]) / step % 1 - 0.5) > 0.5 - ROUNDING
+        widths[constant & on_lattice] = step
     return NoiseFloor(widths, kinds, groups)

@@ -152,13 +152,15 @@ class ConditionalLowRankGaussian(Decoder):
         residual = (x - mean) * torch.exp(-log_scale)
         loading = loading * torch.exp(-log_scale)[..., None]
         eye = torch.eye(loading.shape[2], dtype=x.dtype, device=x.device)
-        root = torch.linalg.cholesky(eye + loading.mT @ loading)  # (n, rank, rank)
+        root, failed = torch.linalg.cholesky_ex(eye + loading.mT @ loading)  # (n, rank, rank)
         explained = torch.linalg.solve_triangular(
             root, loading.mT @ residual[..., None], upper=False
         )[..., 0]
         log_det = log_scale.sum(1) + root.diagonal(dim1=1, dim2=2).log().sum(1)
         square = (residual * residual).sum(1) - (explained * explained).sum(1)
-        return -0.5 * square - log_det - self.n_features * LOG_SQRT_2PI
+        log_prob = -0.5 * square - log_det - self.n_features * LOG_SQRT_2PI
+        # Loadings that diverge are the training loop's to roll back: not finite, but no exception.
+        return torch.where(failed > 0, torch.nan, log_prob)
 
     def sample(self, n, context=None, generator=None):
         mean, log_scale, loading = self._moments(context)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from skflow.distributions.base import Decoder
 from skflow.distributions.mixture import triangular_factor
-from skflow.kernels.moments import covariance_and_intensity, weighted_mean
+from skflow.kernels.moments import covariance_and_intensity, weighted_mean, weighted_moments
 
 
 class LinearDecoder(Decoder):
@@ -13,8 +13,9 @@ class LinearDecoder(Decoder):
 
     .. math:: p(x | z) = |\det U| \, p_{inner}(x U + z C - c \mid z)
 
-    with an upper triangular U. `initialize` takes U, C and c from the covariance of (z, x), shrunk
-    as Ledoit and Wolf propose: with an inner decoder at N(0, I) that is the Gaussian regression.
+    with an upper triangular U. `initialize` takes U, C and c from the correlations of (z, x),
+    shrunk as Ledoit and Wolf propose: with an inner decoder at N(0, I) that is the Gaussian
+    regression. Give it more rows than columns.
 
     Parameters
     ----------
@@ -36,11 +37,10 @@ class LinearDecoder(Decoder):
         joint = torch.cat([context, x], 1)
         mean = weighted_mean(joint, weight)
         # In units of each column, else shrinkage would favour the large ones.
-        scale = weighted_mean((joint - mean) ** 2, weight).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)
+        scale = weighted_moments(joint, weight)[1]
         covariance, intensity = covariance_and_intensity((joint - mean) / scale, weight)
-        average = covariance.diagonal().mean()
-        eye = torch.eye(len(scale), dtype=x.dtype, device=x.device)
+        average = covariance.diagonal().mean().clamp_min(torch.finfo(x.dtype).tiny)
+        eye = torch.eye(len(mean), dtype=x.dtype, device=x.device)
         root = torch.linalg.cholesky((1 - intensity) * covariance + intensity * average * eye)
         factor = torch.linalg.solve_triangular(root, eye, upper=False).T / scale[:, None]
         k = context.shape[1]

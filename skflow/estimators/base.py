@@ -145,6 +145,8 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
             check_within(bounds, X_val, "X_val")
         floor = self._noise_floor(rows)
         plans = [self._recipe["plan"]] if continuing else self._plans(floor.n_distinct, X.shape[1])
+        if not self.early_stopping:
+            plans = plans[:1]  # nothing to choose by
         context = self._init_callback_context(max_subtasks=self.max_iter * len(plans))
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
 
@@ -170,23 +172,28 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         if not self.early_stopping:
             train_rows, held_out = rows, None
 
+        stopped: list[bool] = []
+
         def on_epoch(epoch: Epoch) -> bool:
             if self.verbose:
                 self._print(epoch)
             task = context.subcontext(task_name="epoch")
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            return bool(task.call_on_fit_task_end(estimator=self, X=X, y=y))
+            stopped.append(bool(task.call_on_fit_task_end(estimator=self, X=X, y=y)))
+            return stopped[-1]
 
         if self.early_stopping and not judged:  # nothing to judge by: the start stands
             (flow, recipe), outcome = started[0], Outcome()
         else:
-            trained = [
-                (flow, recipe, self._train(
+            trained = []
+            for flow, recipe in started:
+                outcome = self._train(
                     flow, train_rows, held_out, width, training_seed, on_epoch,
                     share_of_time=1 / len(started),
-                ))
-                for flow, recipe in (started if self.early_stopping else started[:1])
-            ]  # fmt: skip
+                )  # fmt: skip
+                trained.append((flow, recipe, outcome))
+                if any(stopped):
+                    break
             flow, recipe, outcome = max(trained, key=lambda one: one[2].best_score)
         self._n_passes, self._optimizer_state = 0, None
         self._finish(flow, recipe, outcome, X, weight, width, bounds, frame, training_seed)

@@ -31,7 +31,10 @@ def network_sizes(hidden_layer_sizes, n_rows: int) -> list[int]:
     """Resolve "auto" by the number of rows: two layers that they can feed."""
     if isinstance(hidden_layer_sizes, str):
         return 2 * [128 if n_rows >= 5000 else 64 if n_rows >= 500 else 32]
-    return [int(size) for size in hidden_layer_sizes]
+    sizes = [int(size) for size in hidden_layer_sizes]
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"hidden layers must have positive sizes, got {sizes}.")
+    return sizes
 
 
 def coupling_stack(

@@ -5,8 +5,14 @@ from math import prod
 import torch
 from torch import Tensor
 
-from skflow.distributions import Distribution, GaussianMixture, StandardNormal
-from skflow.estimators.narrowing import initialized_decoder, narrowed, principal_axes, rotated
+from skflow.distributions import Distribution, GaussianMixture, StandardNormal, StudentT
+from skflow.estimators.narrowing import (
+    NEARLY_NORMAL,
+    initialized_decoder,
+    narrowed,
+    principal_axes,
+    rotated,
+)
 from skflow.kernels.families import RationalQuadratic
 from skflow.transforms import (
     ActNorm,
@@ -37,6 +43,11 @@ def _activation(plan: dict, n_features: int, n_positions: int = 1) -> Transform:
 def widened(base: Distribution, n_added: int) -> Distribution:
     """The product of ``base`` and a standard normal of further columns."""
     d = base.n_features
+    if isinstance(base, StudentT):
+        heavy = StudentT(d + n_added, NEARLY_NORMAL).double()
+        with torch.no_grad():
+            heavy.log_degrees[:d] = base.log_degrees
+        return heavy
     if not isinstance(base, GaussianMixture):
         return StandardNormal(d + n_added).double()
     wide = GaussianMixture(len(base.logits), d + n_added).to(base.means)
@@ -82,7 +93,8 @@ def flowified_layers(
         frame = torch.eye(n_out, dtype=torch.float64)
         if not last:
             frame = random_rotation(n_out, generator)
-        steps.append(_rotation(frame, generator))
+        if not (last and isinstance(base, StandardNormal)):  # a normal is the same, however turned
+            steps.append(_rotation(frame, generator))
         if not last:
             steps.append(_activation(plan, n_out))
     return Compose(steps), base

@@ -7,6 +7,7 @@ from numbers import Integral
 from skflow._compat import Interval, StrOptions
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.flowified_layers import STRIDE, flowified_layers, image_layers
+from skflow.estimators.narrowing import check_dropped
 from skflow.estimators.reducing import ReducingFlow
 
 FEW_COLUMNS = 5  # up to here nothing is dropped by default
@@ -19,7 +20,7 @@ class FlowifiedMLP(ReducingFlow):
 
     A linear map to fewer units becomes a rotation of which some columns are dropped, with a
     conditional density given those that stay; one to more units adds columns of Gaussian noise; an
-    activation is a monotone spline. A network that never widens has an exact likelihood. The flow
+    activation is a monotone spline. Where no layer widens the likelihood is exact. The flow
     starts where `NormalizingFlow` does, as the best classical density on held-out rows: its first
     rotation goes to the principal axes, and what is dropped follows the start's own conditional
     density.
@@ -37,12 +38,13 @@ class FlowifiedMLP(ReducingFlow):
         Bins of each spline.
     decoder : {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}, \
             default="auto"
-        Density of dropped columns; see `FunnelFlow`.
+        Density of dropped columns; see `FunnelFlow`. For images of what the first linear map drops;
+        convolutions have diagonal Gaussians.
     decoder_hidden_layer_sizes : tuple of int or "auto", default="auto"
         Of the decoders' networks; see ``hidden_layer_sizes`` of `NormalizingFlow`.
     augment : {"forbid", "gaussian"}, default="forbid"
         Whether layers may widen. With "gaussian" they add noise whose mean and scale a network
-        reads off the row; then the scores are lower bounds.
+        reads off the row; then the scores are lower bounds in expectation over the draws.
     n_importance_samples : int, default=64
         Draws that a score averages over where it is a bound. All rows share them.
     image_shape : (int, int, int), default=None
@@ -84,9 +86,9 @@ class FlowifiedMLP(ReducingFlow):
         Whether `score_samples` is the log-density itself: False if a layer widens or windows
         overlap.
     bound_gap_ : float
-        Where not ``exact_``: the mean over rows of a close estimate of the log-density (four times
-        ``n_importance_samples`` draws) minus the one-draw bound, in nats. What `score_samples`
-        returns lies between the two. 0 where it is exact.
+        Where not ``exact_``: the mean over some rows of a close estimate of the log-density (at
+        least 256 draws, four times ``n_importance_samples``) minus the mean one-draw bound, in
+        nats: what a score may lack at most. 0 where it is exact.
     n_components_ : int
         Width of the latent space.
     flow_, n_features_in_, feature_names_in_, n_iter_, best_iter_, start_, start_score_, \
@@ -187,6 +189,10 @@ best_score_, history_, noise_floor_, bounds_, offset_
 
     # -- the recipe ---------------------------------------------------------------------------
 
+    def _narrower(self, size: int) -> int:
+        """Windows that a convolution has along so many pixels."""
+        return (size - self.kernel_size) // STRIDE + 1
+
     def _channels(self, shape: list[int] | None) -> list[int]:
         """Channels of the convolutions; none for a table."""
         if shape is None:
@@ -195,16 +201,20 @@ best_score_, history_, noise_floor_, bounds_, offset_
             return [int(n) for n in self.n_channels]
         channels: list[int] = []
         n, height, width = shape
-        while height % STRIDE == 0 and width % STRIDE == 0 and len(channels) < 2:
+        while min(height, width) >= self.kernel_size and len(channels) < 2:
+            if self.kernel_size == PLAIN_KERNEL and (height % STRIDE or width % STRIDE):
+                break  # a row of pixels would be left over
             n = n * self.kernel_size**2 // (1 + len(channels))
             channels.append(n)
-            height, width = height // STRIDE, width // STRIDE
+            height, width = (self._narrower(size) for size in (height, width))
         return channels
 
     def _plan(self, n_rows, n_features):
         shape = self._image_shape(n_features)
         channels = self._channels(shape)
         width, widens = n_features, []
+        if min(channels, default=1) < 1:
+            raise ValueError(f"n_channels={channels} must be positive.")
         if channels:
             n, *size = shape
             if self.kernel_size > PLAIN_KERNEL:
@@ -212,7 +222,7 @@ best_score_, history_, noise_floor_, bounds_, offset_
             for n_out in channels:
                 if n_out > n * self.kernel_size**2:
                     widens.append(f"n_channels={channels} widens from {n * self.kernel_size**2}")
-                size = [(one - self.kernel_size) // STRIDE + 1 for one in size]
+                size = [self._narrower(one) for one in size]
                 if min(size) < 1:
                     raise ValueError(
                         f"image_shape={shape} is too small for {len(channels)} convolutions of "
@@ -237,6 +247,7 @@ best_score_, history_, noise_floor_, bounds_, offset_
                 f"{widens[0]}, and the likelihood would be a bound: set augment='gaussian' to "
                 "allow that, or narrow the layers."
             )
+        check_dropped(self.decoder, max(a - b for a, b in pairwise([width, *sizes])))
         return {
             "image_shape": shape,
             "n_channels": channels,
@@ -247,10 +258,6 @@ best_score_, history_, noise_floor_, bounds_, offset_
             "decoder": self.decoder,
             "decoder_hidden_layer_sizes": network_sizes(self.decoder_hidden_layer_sizes, n_rows),
         }
-
-    def _check_bounds(self, X):
-        self._plan(*X.shape)  # a wrong combination fails before any work
-        return super()._check_bounds(X)
 
     def _start_options(self):
         start, base = super()._start_options()

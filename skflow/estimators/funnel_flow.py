@@ -10,9 +10,11 @@ from skflow._compat import Interval, StrOptions
 from skflow.estimators.checks import check_rows
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
+from skflow.estimators.narrowing import check_dropped
 from skflow.estimators.reducing import ReducingFlow
 
 SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
+ROUNDING = 1e-9  # 0.55 of 100 columns are 55
 IMAGE_DECODERS = ("auto", "gaussian", "student_t", "spline")
 
 
@@ -198,7 +200,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                     "lower it, or give a share such as 0.5."
                 )
             return [int(n_components)]
-        return [ceil(n_components * n_features)]
+        return [ceil(n_components * n_features - ROUNDING)]
 
     def _plan(self, n_rows, n_features):
         return self._plans(n_rows, n_features)[0]
@@ -223,7 +225,14 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             "n_bins": self.n_bins,
             "n_hidden_channels": self.n_hidden_channels,
         }
-        return [{"n_components": width, **shared} for width in self._widths(n_features)]
+        widths = self._widths(n_features)
+        check_dropped(self.decoder, n_features - min(widths))
+        return [{"n_components": width, **shared} for width in widths]
+
+    def _start_options(self):
+        if self._widths(self.n_features_in_) == [self.n_features_in_]:
+            return super(ReducingFlow, self)._start_options()  # nothing is dropped
+        return super()._start_options()
 
     def _check_image_options(self):
         if self.decoder not in IMAGE_DECODERS:
@@ -236,8 +245,6 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 "funnel='autoregressive' is for tables; with image_shape choose 'coupling', "
                 "'dense' or 'slice'."
             )
-        if self.base not in ("auto", "normal"):
-            raise ValueError(f"base={self.base!r} is for tables; with image_shape it is 'normal'.")
 
     def _learned(self, plan, start, generator):
         if plan["image_shape"] is not None:

@@ -23,10 +23,12 @@ from skflow.distributions import (
     split_mixture,
 )
 from skflow.kernels.families import RationalQuadratic
-from skflow.transforms import Autoregressive, FlowDecoder
+from skflow.transforms import Autoregressive, FlowDecoder, StandardizedDecoder
+from skflow.transforms.flowified import MAX_REGRESSION
 
 RANK = 4  # factors of a low-rank decoder
 COMPONENTS = 8  # of a mixture decoder that no fitted mixture begins
+MAX_FULL = 100  # dropped columns of a full covariance: a row costs their square
 NEARLY_NORMAL = 50.0  # degrees of freedom that a Student-t decoder begins with
 DECODERS = {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}
 
@@ -60,7 +62,14 @@ def initialized_decoder(
 ) -> Callable[[int, int], Decoder]:
     """Decoders on the residuals of a linear regression, which `initialize` fits to data."""
     make = _MAKE["gaussian" if kind == "auto" else kind]
-    return lambda m, k: LinearDecoder(make(m, k, hidden_layer_sizes, generator), k)
+
+    def decoder(n_dropped: int, n_context: int) -> Decoder:
+        inner = make(n_dropped, n_context, hidden_layer_sizes, generator)
+        if n_dropped + n_context <= MAX_REGRESSION:
+            return LinearDecoder(inner, n_context)
+        return StandardizedDecoder(inner)
+
+    return decoder
 
 
 def base_for(decoder: str, base: str) -> str:
@@ -80,6 +89,15 @@ def check_decoder(decoder: str, base: str) -> None:
         raise ValueError(
             f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
             "base='normal' or 'auto'."
+        )
+
+
+def check_dropped(decoder: str, n_dropped: int) -> None:
+    """Raise where a full covariance would not fit into memory."""
+    if decoder == "full" and n_dropped > MAX_FULL:
+        raise ValueError(
+            f"decoder='full' is for up to {MAX_FULL} dropped columns, here are {n_dropped}; use "
+            "'lowrank', 'mixture' or 'gaussian', or drop them in several layers."
         )
 
 

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from skflow._compat import StrOptions
 from skflow.estimators.images import ImageFlow
 from skflow.estimators.narrowing import DECODERS, base_for, check_decoder
+from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
 from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
 
 INITIAL_ROWS = 5_000  # images that the layers take their first scales and axes from
@@ -21,6 +22,12 @@ class ReducingFlow(ImageFlow):
         "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
     }
 
+    def _image_shape(self, n_features):
+        shape = super()._image_shape(n_features)
+        if shape is not None and self.base not in ("auto", "normal"):
+            raise ValueError(f"base={self.base!r} is for tables; with image_shape it is 'normal'.")
+        return shape
+
     def _start_options(self):
         start, base = super()._start_options()
         check_decoder(self.decoder, base)
@@ -29,10 +36,21 @@ class ReducingFlow(ImageFlow):
     def _initialize(self, flow, rows, generator):
         if self.image_shape is None:
             return  # the layers continue the start
-        some = rows[:INITIAL_ROWS]
+        n = len(rows)
+        order = torch.randperm(n, generator=generator).repeat(-(-INITIAL_ROWS // n))
+        some = rows[order[:INITIAL_ROWS]]
         fixed, learned = flow.transform.steps
         z, _ = fixed(some.x)
-        learned.initialize(z, some.weight, noise=fresh_noise(generator))
+        # Few images span few directions. With noise the rows have the covariance that Ledoit and
+        # Wolf estimate, and no direction is without spread.
+        mean = weighted_mean(z, some.weight)
+        encoded, weight = fixed(rows.x)[0], rows.weight
+        intensity = ledoit_wolf_intensity(encoded - weighted_mean(encoded, weight), weight)
+        spread = (z - mean).square().mean().sqrt()
+        noise = fresh_noise(generator)
+        z = mean + (1 - intensity) ** 0.5 * (z - mean)
+        z = z + intensity**0.5 * spread * noise(z, z.shape[1])
+        learned.initialize(z, some.weight, noise=noise)
 
     def inverse_transform(self, X, *, sample=False, random_state=None):
         """Rows in data space of latent rows.

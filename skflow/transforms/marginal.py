@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from skflow.kernels.moments import weighted_moments
 from skflow.kernels.rational_quadratic import forward_in_bin, inverse_in_bin
 from skflow.transforms.base import DimensionwiseTransform
 
@@ -59,7 +60,7 @@ class MarginalSpline(DimensionwiseTransform):
         knots_x = weighted_quantiles(x, levels, weight)
         knots_x[:, 0], knots_x[:, -1] = x.amin(0), x.amax(0)
         # Ties: push each knot at least ``gap`` beyond the one before it.
-        deviation = x.std(0, correction=0).clamp_min(torch.finfo(x.dtype).tiny)[:, None]
+        deviation = weighted_moments(x, weight)[1][:, None]
         ramp = self.min_gap * deviation * torch.arange(n_knots, dtype=x.dtype, device=x.device)
         knots_x = (knots_x - ramp).cummax(1).values + ramp
         knots_z = torch.special.ndtri(levels).expand_as(knots_x)

@@ -112,6 +112,10 @@ class MaxPool(StochasticTransform):
         z, offsets = self._maximum_and_offsets(x)
         return z, self.decoder.log_prob(offsets, z)
 
+    def forward_in_parts(self, x, context=None, noise=None):
+        z, log_dropped = self.forward(x)
+        return z, torch.zeros_like(log_dropped), log_dropped
+
     def inverse(self, z, context=None, draw=None):
         offsets = (fresh_draw() if draw is None else draw)(self.decoder, z)
         return z.repeat_interleave(self.decoder.group_size, 1) - offsets

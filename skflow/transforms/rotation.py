@@ -13,11 +13,15 @@ MAX_CAYLEY = 256  # channels; beyond, the solve costs more than the rows' own pr
 N_REFLECTIONS = 32
 
 
+def _settle_again(module: nn.Module, incompatible) -> None:
+    module.train(module.training)
+
+
 class OrthogonalTransform(Transform):
     """``z = x Q`` with Q orthogonal: a fixed matrix times a learned increment, at first none.
 
-    In evaluation mode Q is computed once, in float64. After changing parameters by hand or loading
-    them, call `eval` again.
+    In evaluation mode Q is computed once, in float64, and used wherever no gradient is asked for.
+    After changing parameters in place by hand, call `eval` again.
 
     Parameters
     ----------
@@ -41,6 +45,7 @@ class OrthogonalTransform(Transform):
         start = torch.eye(n) if fixed is None else fixed
         self.register_buffer("fixed", start.to(torch.get_default_dtype(), copy=True))
         self.register_buffer("settled", None, persistent=False)
+        self.register_load_state_dict_post_hook(_settle_again)
 
     @abstractmethod
     def increment(self, dtype: torch.dtype) -> Tensor:
@@ -48,7 +53,8 @@ class OrthogonalTransform(Transform):
 
     def matrix(self) -> Tensor:
         """Q, in the precision of the parameters; in evaluation mode exact to rounding."""
-        if self.settled is not None:
+        learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
+        if self.settled is not None and not learning:
             return self.settled
         return self.fixed @ self.increment(self.fixed.dtype)
 
@@ -62,6 +68,12 @@ class OrthogonalTransform(Transform):
                 # A start stored in float32 is orthogonal to 1e-7 only: a Newton step squares that.
                 start = 1.5 * start - 0.5 * start @ (start.T @ start)
                 self.settled = (start @ self.increment(torch.float64)).to(self.fixed.dtype)
+        return self
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        if self.settled is not None:  # cast or moved: once more from the parameters as they are
+            self.train(False)
         return self
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits, make_moons
 from sklearn.model_selection import GridSearchCV
 
 from skflow import FlowifiedMLP, NormalizingFlow
+from skflow.transforms.noise import fresh_noise
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -189,3 +190,27 @@ def test_digits_by_default():
     X = rng.permutation((levels + rng.uniform(size=levels.shape)) / 17)
     flow = FlowifiedMLP(max_iter=5, random_state=0).fit(X[:1200], X_val=X[1200:1450])
     assert flow.score(X[1450:]) > 64.5
+
+
+@pytest.mark.parametrize("n", [10, 50, 66])
+@pytest.mark.parametrize("parameters", [{}, {"n_channels": ()}])
+def test_few_images_do_not_span_a_density_of_their_own(n, parameters, digits):
+    flow = quick((16, 4), image_shape=(1, 8, 8), **parameters).fit(digits[:n])
+    assert flow.score(digits[500:700]) > -250
+
+
+def test_the_measured_gap_covers_what_many_draws_add(digits):
+    wide = {"augment": "gaussian", "n_importance_samples": 4, "n_channels": (6,)}
+    flow = quick((12, 3), image_shape=(1, 8, 8), max_iter=2, **wide).fit(digits[:300])
+    assert flow.bound_gap_ >= 0
+    one_draw = np.mean(
+        [
+            flow.flow_(
+                torch.tensor(digits[:200]),
+                noise=fresh_noise(torch.Generator().manual_seed(seed)),
+            ).mean()
+            for seed in range(40)
+        ]
+    )
+    score = flow.set_params(n_importance_samples=512).score(digits[:200])
+    assert score - one_draw < flow.bound_gap_ + 0.5

@@ -222,3 +222,26 @@ def test_digits_by_default():
     X = rng.permutation((levels + rng.uniform(size=levels.shape)) / 17)
     flow = FunnelFlow(max_iter=5, random_state=0).fit(X[:1200], X_val=X[1200:1450])
     assert flow.score(X[1450:]) > 64.5
+
+
+def test_few_images_do_not_span_a_density_of_their_own(digits):
+    for n in (10, 60):
+        flow = FunnelFlow(30, image_shape=(1, 8, 8), n_layers=1, max_iter=2, random_state=0)
+        assert flow.fit(digits[:n]).score(digits[500:700]) > -400
+
+
+def test_all_columns_kept_is_the_square_flow(table):
+    """No decoder, so its kind says nothing about the start."""
+    plain = quick(n_components=7).fit(table)
+    assert plain.start_ == quick(n_components=1.0, decoder="full").fit(table).start_
+
+
+def test_a_decoder_that_diverges_is_rolled_back(table):
+    flow = quick(n_components=2, decoder="lowrank", learning_rate_init=1e3).fit(table)
+    assert np.isfinite(flow.score_samples(table)).all()
+
+
+def test_a_full_covariance_of_many_columns_is_refused():
+    X = np.random.default_rng(0).normal(size=(30, 220))
+    with pytest.raises(ValueError, match="lowrank"):
+        quick(decoder="full").fit(X)

@@ -403,3 +403,21 @@ def test_a_standardized_decoder_fits_location_and_scale():
     torch.testing.assert_close(drawn.std(), x.std(), rtol=0.1, atol=0)
     expected = torch.distributions.Normal(x.mean(), x.std()).log_prob(x).sum(1)
     torch.testing.assert_close(decoder.log_prob(x, z).mean(), expected.mean(), atol=0.05, rtol=0)
+
+
+def test_a_settled_rotation_follows_its_parameters():
+    from skflow.transforms import CayleyRotation, random_rotation
+
+    first = CayleyRotation(4, fixed=random_rotation(4)).eval()
+    second = CayleyRotation(4, fixed=random_rotation(4)).eval()
+    with torch.no_grad():
+        first.angles.normal_(generator=torch.Generator().manual_seed(0))
+    first.eval()
+    second.load_state_dict(first.state_dict())
+    x = torch.eye(4)
+    with torch.no_grad():
+        assert torch.equal(first(x)[0], second(x)[0])
+        matrix = first.double()(x.double())[0]
+    assert (matrix @ matrix.T - torch.eye(4)).abs().max() < 1e-14
+    first(x.double())[0].square()[0, 0].backward()  # gradients in evaluation mode too
+    assert first.angles.grad.abs().sum() > 0
