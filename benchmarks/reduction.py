@@ -17,8 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from report import simple_table
+from report import write_rows
 from scipy.special import logsumexp
 from sklearn.covariance import LedoitWolf
 from sklearn.datasets import load_digits
@@ -265,12 +264,7 @@ def main() -> None:
     args = parser.parse_args()
     for task in args.tasks:
         rows = TASKS[task](args)
-        out = args.out.with_name(f"{args.out.stem}_{task}.csv")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(rows).to_csv(out, index=False, float_format="%.5g")
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        text = simple_table(columns, [[row.get(c) for c in columns] for row in rows])
-        out.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
+        text = write_rows(rows, args.out.with_name(f"{args.out.stem}_{task}.csv"))
         print(text, flush=True)
 
 

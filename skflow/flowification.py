@@ -55,7 +55,7 @@ class Flowified(StochasticTransform):
         return rows.reshape(rows.shape[0], math.prod(shape))
 
     def forward(self, x, context=None, noise=None):
-        """Map x (n, *input_shape), or flat, to z (n, *output_shape); V of shape (n,)."""
+        """Map ``x`` of the input shape, or flat, to z of the output shape; V of shape (n,)."""
         flat = self._flat(x, self.input_shape)
         z, contribution = forward_with(self.transform, flat, context, noise)
         return z.reshape(len(z), *self.output_shape), contribution
@@ -67,7 +67,7 @@ class Flowified(StochasticTransform):
         return z.reshape(len(z), *self.output_shape), *parts
 
     def inverse(self, z, context=None, draw=None):
-        """Map z (n, *output_shape), or flat, to x (n, *input_shape)."""
+        """Map ``z`` of the output shape, or flat, to x of the input shape."""
         flat = self._flat(z, self.output_shape)
         x = inverse_with(self.transform, flat, context, draw)
         return x.reshape(len(x), *self.input_shape)
