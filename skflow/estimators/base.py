@@ -31,7 +31,7 @@ from skflow.estimators.fitting import split_rows, spread, train_flow
 from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
 from skflow.estimators.starts import Rows, Start
-from skflow.estimators.state import ArrayStateMixin
+from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
@@ -107,6 +107,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
     # -- fitting ------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeps_state_on_error
     def fit(self, X, y=None, sample_weight=None, *, X_val=None):
         """Fit the density to the rows of ``X``.
 
@@ -202,6 +203,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @keeps_state_on_error
     def partial_fit(self, X, y=None, sample_weight=None):
         """Go once over the rows of ``X``, from where the last call ended.
 

@@ -77,7 +77,8 @@ def flowified_layers(
     sizes, hidden = plan["hidden_layer_sizes"], plan["decoder_hidden_layer_sizes"]
     for position, n_out in enumerate(sizes):
         n_in = base.n_features
-        axes = torch.eye(n_in, dtype=torch.float64)
+        unturned = torch.eye(n_in, dtype=torch.float64)
+        axes: Tensor | None = unturned
         norm = ActNorm(n_out)
         middle: list[Transform] = [norm]
         if n_out < n_in:
@@ -88,7 +89,11 @@ def flowified_layers(
         elif n_out > n_in:
             middle = [Augment(n_in, n_out - n_in, hidden, generator=generator), norm]
             base = widened(base, n_out - n_in)
-        steps += [_rotation(frame.T @ axes, generator), *middle]
+        if axes is None and position == 0:
+            steps.append(make_rotation(n_in, generator=generator))  # to the data's own axes
+        else:
+            steps.append(_rotation(frame.T @ (unturned if axes is None else axes), generator))
+        steps += middle
         last = position == len(sizes) - 1
         frame = torch.eye(n_out, dtype=torch.float64)
         if not last:

@@ -23,6 +23,7 @@ from skflow.distributions import (
     split_mixture,
 )
 from skflow.kernels.families import RationalQuadratic
+from skflow.kernels.moments import oriented
 from skflow.transforms import Autoregressive, FlowDecoder, StandardizedDecoder
 from skflow.transforms.flowified import MAX_REGRESSION
 
@@ -101,22 +102,25 @@ def check_dropped(decoder: str, n_dropped: int) -> None:
         )
 
 
-def principal_axes(base: Distribution, *, ordered: bool) -> Tensor:
+def principal_axes(base: Distribution, *, ordered: bool) -> Tensor | None:
     """Axes of the base's covariance, those of the largest variance first.
 
-    The identity where the columns are ``ordered`` that way already, as after whitening, or where
-    the base is no mixture: a normal has no axes, and rotating would break a product of Student-t.
+    The identity where the columns are ``ordered`` that way already, as after whitening, and for a
+    product of Student-t, which rotating would break. None for a normal: it is the same however it
+    is turned, so the data's axes may be taken.
     """
-    eye = torch.eye(base.n_features, dtype=torch.float64)
+    if isinstance(base, StandardNormal) and not ordered:
+        return None
     if ordered or not isinstance(base, GaussianMixture):
-        return eye
-    axes = torch.linalg.eigh(base.covariance()).eigenvectors.flip(1)
-    return axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+        return torch.eye(base.n_features, dtype=torch.float64)
+    return oriented(torch.linalg.eigh(base.covariance()).eigenvectors.flip(1))
 
 
-def rotated(base: Distribution, rotation: Tensor) -> Distribution:
+def rotated(base: Distribution, rotation: Tensor | None) -> Distribution:
     """The density of ``x @ rotation``; a standard normal is its own."""
-    return base.rotated(rotation) if isinstance(base, GaussianMixture) else base
+    if rotation is None or not isinstance(base, GaussianMixture):
+        return base
+    return base.rotated(rotation)
 
 
 def narrowed(

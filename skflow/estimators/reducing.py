@@ -8,6 +8,7 @@ from skflow._compat import StrOptions
 from skflow.estimators.images import ImageFlow
 from skflow.estimators.narrowing import DECODERS, base_for, check_decoder
 from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
+from skflow.transforms import OrthogonalTransform
 from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
 
 INITIAL_ROWS = 5_000  # images that the layers take their first scales and axes from
@@ -34,8 +35,11 @@ class ReducingFlow(ImageFlow):
         return start, base_for(self.decoder, base)
 
     def _initialize(self, flow, rows, generator):
-        if self.image_shape is None:
-            return  # the layers continue the start
+        if self.image_shape is None:  # the layers continue the start, but for the axes of a normal
+            for layer in flow.transform.steps[1].modules():
+                if isinstance(layer, OrthogonalTransform) and layer.by_data:
+                    layer.initialize(flow.transform.steps[0](rows.x)[0], rows.weight)
+            return
         n = len(rows)
         order = torch.randperm(n, generator=generator).repeat(-(-INITIAL_ROWS // n))
         some = rows[order[:INITIAL_ROWS]]

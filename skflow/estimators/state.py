@@ -1,11 +1,28 @@
-"""The state of a fitted flow as arrays and plain values, for pickle, joblib and skops alike."""
+"""The state of a fitted flow: kept where a fit fails, pickled as arrays and plain values."""
 
 from dataclasses import asdict
+from functools import wraps
 
 import torch
 
 from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.starts import Start, StartRecipe
+
+
+def keeps_state_on_error(method):
+    """Make a fit that fails leave the estimator as it was: unfitted, or with its earlier fit."""
+
+    @wraps(method)
+    def guarded(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return guarded
 
 
 class ArrayStateMixin:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 MIN_SHRINKAGE = 1e-6  # bounds the density of collinear columns
+TIE = 1e-6  # relative difference below which entries of an axis are equal up to rounding
 RELATIVE_FLOOR = 1e-12  # a spread below this share of the magnitude is rounding, not spread
 
 
@@ -60,3 +61,10 @@ def shrunk(variance: Tensor, intensity: float) -> Tensor:
     """Move variances towards their average; none stays zero."""
     average = variance.mean().clamp_min(torch.finfo(variance.dtype).tiny)
     return (1 - intensity) * variance + intensity * average
+
+
+def oriented(axes: Tensor) -> Tensor:
+    """Axes as columns, each pointing where the first of its largest entries is positive."""
+    size = axes.abs()
+    largest = (size >= (1 - TIE) * size.amax(0)).to(torch.int8).argmax(0, keepdim=True)
+    return axes * axes.gather(0, largest).sign()

@@ -49,7 +49,12 @@ from skflow.transforms.linear import LULinear, Permutation
 from skflow.transforms.marginal import MarginalSpline
 from skflow.transforms.pooling import MaxPool
 from skflow.transforms.reconstruction import Reconstruction
-from skflow.transforms.rotation import CayleyRotation, HouseholderRotation, make_rotation
+from skflow.transforms.rotation import (
+    CayleyRotation,
+    HouseholderRotation,
+    OrthogonalTransform,
+    make_rotation,
+)
 from skflow.transforms.self_normalizing import SelfNormalizingLinear
 from skflow.transforms.standardize import Standardize, Whiten
 from skflow.transforms.standardized_decoder import StandardizedDecoder
@@ -82,6 +87,7 @@ __all__ = [
     "MaxPool",
     "NewtonLinear",
     "OnFirst",
+    "OrthogonalTransform",
     "PReLU",
     "Permutation",
     "RationalQuadratic",

@@ -5,12 +5,13 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from skflow.kernels.moments import weighted_mean
+from skflow.kernels.moments import oriented, weighted_mean
 from skflow.transforms.base import Transform
 from skflow.transforms.dense import to_channels, to_rows
 
 MAX_CAYLEY = 256  # channels; beyond, the solve costs more than the rows' own product
 N_REFLECTIONS = 32
+NO_SPREAD = 1e-9  # of the largest variance
 
 
 def _settle_again(module: nn.Module, incompatible) -> None:
@@ -31,7 +32,7 @@ class OrthogonalTransform(Transform):
         laid out as (channels, positions).
     fixed : Tensor of shape (n_channels, n_channels), optional
         Where Q starts. Without it `initialize` takes the principal axes of the data, those of the
-        largest variance first.
+        largest variance first, if the rows span all directions.
     """
 
     fixed: Tensor
@@ -84,9 +85,10 @@ class OrthogonalTransform(Transform):
                 weight = weight.repeat_interleave(self.n_positions)
             centred = rows - weighted_mean(rows, weight)
             covariance = centred.T @ (centred if weight is None else weight[:, None] * centred)
-            axes = torch.linalg.eigh(covariance).eigenvectors.flip(1)
-            signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-            self.fixed.copy_(axes * signs)
+            variance, axes = torch.linalg.eigh(covariance)
+            # Directions without spread, as too few rows leave, would be rounding's choice.
+            if variance[0] > NO_SPREAD * variance[-1]:
+                self.fixed.copy_(oriented(axes.flip(1)))
             self.train(self.training)
         return self.forward(x)[0]
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from skflow.kernels.moments import (
     covariance_and_intensity,
+    oriented,
     shrunk,
     weighted_mean,
     weighted_moments,
@@ -65,11 +66,9 @@ class Whiten(Transform):
         covariance, intensity = covariance_and_intensity(x - mean, weight, self.shrinkage)
         variance, axes = torch.linalg.eigh(covariance)
         variance = shrunk(variance.clamp_min(0), intensity)
-        # Largest variance first; every axis points where its largest entry is positive.
-        variance, axes = variance.flip(0), axes.flip(1)
-        signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+        variance, axes = variance.flip(0), axes.flip(1)  # largest variance first
         self.mean.copy_(mean)
-        self.axes.copy_(axes * signs)
+        self.axes.copy_(oriented(axes))
         self.scale.copy_(variance.sqrt())
         return self.forward(x)[0]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits, make_moons
+from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 
 from skflow import FlowifiedMLP, NormalizingFlow
@@ -214,3 +215,10 @@ def test_the_measured_gap_covers_what_many_draws_add(digits):
     )
     score = flow.set_params(n_importance_samples=512).score(digits[:200])
     assert score - one_draw < flow.bound_gap_ + 0.5
+
+
+def test_without_whitening_a_normal_keeps_the_datas_axes(table):
+    flow = quick((2,), start="standard", base="normal", learning_rate_init=1e-12).fit(table)
+    Z = PCA(2).fit_transform((table - table.mean(0)) / table.std(0))
+    correlation = np.corrcoef(flow.transform(table).T, Z.T)[:2, 2:]
+    np.testing.assert_allclose(np.abs(correlation), np.eye(2), atol=0.05)

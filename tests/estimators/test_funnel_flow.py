@@ -245,3 +245,12 @@ def test_a_full_covariance_of_many_columns_is_refused():
     X = np.random.default_rng(0).normal(size=(30, 220))
     with pytest.raises(ValueError, match="lowrank"):
         quick(decoder="full").fit(X)
+
+
+def test_without_whitening_a_normal_keeps_the_datas_axes(table):
+    flow = quick(n_components=2, start="standard", base="normal", learning_rate_init=1e-12).fit(
+        table
+    )
+    Z = PCA(2).fit_transform((table - table.mean(0)) / table.std(0))
+    correlation = np.corrcoef(flow.transform(table).T, Z.T)[:2, 2:]
+    np.testing.assert_allclose(np.abs(correlation), np.eye(2), atol=0.05)

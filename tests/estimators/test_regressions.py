@@ -145,3 +145,19 @@ def test_without_held_out_rows_a_bad_end_is_rolled_back():
     )
     assert outcome.n_rollbacks
     assert torch.isfinite(flow(x)).all()
+
+
+def test_a_fit_that_fails_leaves_the_earlier_one():
+    rng = np.random.default_rng(0)
+    flow = quick_flow().fit(rng.normal(size=(100, 2)))
+    before = flow.score_samples(np.zeros((1, 2)))
+    flow.set_params(bounds=[(0, 1)] * 3)
+    for method in (flow.fit, flow.partial_fit):
+        with pytest.raises(ValueError, match=r"bounds|features"):
+            method(rng.normal(size=(100, 3)))
+        assert flow.n_features_in_ == 2
+        assert np.array_equal(flow.score_samples(np.zeros((1, 2))), before)
+    fresh = quick_flow(bounds=[(0, 1)] * 2)
+    with pytest.raises(ValueError, match="bounds"):
+        fresh.fit(rng.normal(size=(100, 2)))
+    assert not hasattr(fresh, "n_features_in_")
