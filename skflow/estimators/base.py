@@ -271,7 +271,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
                 "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
                 "density. (SurVAEFlow, of a coming release, will model such columns exactly.)",
                 DataConversionWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return floor
 
@@ -390,7 +390,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
                 "the last good weights with a smaller step. Lower learning_rate_init, or look "
                 "for extreme values in X.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         if not self.early_stopping or len(outcome.history) < self.max_iter:
             return
@@ -401,7 +401,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
                 f"the held-out score rose by {gain:.2f} nats in the last epochs before "
                 f"max_iter={self.max_iter}; raise max_iter for a better fit.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _print(self, epoch: Epoch) -> None:

@@ -369,7 +369,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 "inverse='exact' are not touched by that, inverse='learned' is; set polish_every=1 "
                 "(dense maps), raise reconstruction_weight or lower learning_rate_init.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     @property
