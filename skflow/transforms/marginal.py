@@ -27,7 +27,7 @@ class MarginalSpline(DimensionwiseTransform):
 
     Knot k sits at the quantile of level p_k and goes to the normal quantile of p_k; the outermost
     knots are the extremes of the data. Slopes at the knots are the harmonic mean of the slopes
-    beside them; outside, the map goes on linearly.
+    beside them; outside, the map goes on linearly, no steeper than the column as a whole.
 
     Parameters
     ----------
@@ -42,6 +42,7 @@ class MarginalSpline(DimensionwiseTransform):
     knots_x: Tensor
     knots_z: Tensor
     slopes: Tensor
+    tails: Tensor
 
     def __init__(self, n_features: int, n_knots: int, min_gap: float = 1e-5):
         super().__init__()
@@ -50,6 +51,7 @@ class MarginalSpline(DimensionwiseTransform):
         self.register_buffer("knots_x", line.clone())
         self.register_buffer("knots_z", line.clone())
         self.register_buffer("slopes", torch.ones_like(line))
+        self.register_buffer("tails", torch.ones_like(line[:, :2]))
 
     @torch.no_grad()
     def initialize(self, x, weight=None, context=None):
@@ -68,15 +70,16 @@ class MarginalSpline(DimensionwiseTransform):
         inner = 2 / (1 / secant[:, :-1] + 1 / secant[:, 1:])
         self.knots_x.copy_(knots_x)
         self.knots_z.copy_(knots_z)
-        # A steep last bin says nothing about what lies beyond the data: the tails take the
-        # average slope of the outer twentieth where that is flatter, or that of the column as a
-        # whole. Else the first ink in a pixel that was blank so far would be impossible.
+        # A steep last bin says nothing about what lies beyond the data. The slopes at the ends are
+        # at most the average of the outer twentieth, those of the tails at most that of the column
+        # as a whole: else the first ink in a pixel that was blank so far would be impossible.
         reach = max(1, n_knots // 20)
         outer = (knots_z[:, reach:] - knots_z[:, :-reach]) / (
             knots_x[:, reach:] - knots_x[:, :-reach]
         )
         ends = torch.cat([outer[:, :1], outer[:, -1:]], 1)
-        ends = ends.minimum(secant[:, [0, -1]]).minimum(1 / deviation)
+        ends = ends.minimum(secant[:, [0, -1]])
+        self.tails.copy_(ends.minimum(1 / deviation))
         self.slopes.copy_(torch.cat([ends[:, :1], inner, ends[:, 1:]], 1))
         return self.forward(x)[0]
 
@@ -96,7 +99,7 @@ class MarginalSpline(DimensionwiseTransform):
         low, high = self.knots_x[:, :1], self.knots_x[:, -1:]
         clamped = torch.minimum(torch.maximum(x, low), high)
         z, log_derivative = forward_in_bin(clamped, *self._bins_at(clamped, self.knots_x))
-        tail_slope = torch.where(x < low, self.slopes[:, :1], self.slopes[:, -1:])
+        tail_slope = torch.where(x < low, self.tails[:, :1], self.tails[:, 1:])
         outside = x != clamped
         z = z + (x - clamped) * tail_slope
         return z.T, torch.where(outside, tail_slope.log(), log_derivative).T
@@ -106,5 +109,5 @@ class MarginalSpline(DimensionwiseTransform):
         low, high = self.knots_z[:, :1], self.knots_z[:, -1:]
         clamped = torch.minimum(torch.maximum(z, low), high)
         x = inverse_in_bin(clamped, *self._bins_at(clamped, self.knots_z))
-        tail_slope = torch.where(z < low, self.slopes[:, :1], self.slopes[:, -1:])
+        tail_slope = torch.where(z < low, self.tails[:, :1], self.tails[:, 1:])
         return (x + (z - clamped) / tail_slope).T
