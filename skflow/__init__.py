@@ -13,11 +13,12 @@ _HOMES = {
     "FunnelFlow": "skflow.estimators",
     "NormalizingFlow": "skflow.estimators",
     "SelfNormalizingFlow": "skflow.estimators",
+    "SurVAEFlow": "skflow.estimators",
     "flowify": "skflow.flowification",
 }
 
-__all__ = ["FlowifiedMLP", "FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow", "flowify"]
-__all__ += ["__version__"]
+__all__ = ["FlowifiedMLP", "FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow"]
+__all__ += ["SurVAEFlow", "__version__", "flowify"]
 
 
 def __getattr__(name: str):

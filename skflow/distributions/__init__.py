@@ -7,6 +7,7 @@ from skflow.distributions.conditional import (
     LocationScale,
 )
 from skflow.distributions.conditional_mixture import ConditionalMixture, split_mixture
+from skflow.distributions.gumbel import Gumbel
 from skflow.distributions.linear import LinearDecoder
 from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import StandardNormal
@@ -19,6 +20,7 @@ __all__ = [
     "Decoder",
     "Distribution",
     "GaussianMixture",
+    "Gumbel",
     "LinearDecoder",
     "LocationScale",
     "StandardNormal",

@@ -1,13 +1,13 @@
 """BaseFlow: scikit-learn's contract for all flow estimators, once.
 
-A subclass is a recipe: `_plan` turns sizes into plain values, `_learned` turns those into the
-trainable transforms. Fitting is here, what a fitted flow answers in `fitted`.
+A subclass is a recipe: `_plan` turns sizes into plain values, `_started_flows` turns those and the
+rows into a flow to be trained. Fitting is here, what a fitted flow answers in `fitted`.
 """
 
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from dataclasses import asdict, fields
+from dataclasses import fields
 from numbers import Integral, Real
 
 import numpy as np
@@ -24,18 +24,15 @@ from skflow._compat import (
     weighted_quantile,
 )
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
-from skflow.distributions import Distribution
-from skflow.estimators.checks import check_bounds, check_rows, check_weight, check_within
+from skflow.estimators.checks import check_bounds, check_weight, check_within
 from skflow.estimators.fitted import FittedFlowMixin
-from skflow.estimators.fitting import split_rows, spread, train_flow
+from skflow.estimators.fitting import split_rows, train_flow
 from skflow.estimators.frames import FrameTemplate
-from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
-from skflow.estimators.starts import Rows, Start
+from skflow.estimators.starts import Rows
 from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
-from skflow.transforms import Compose
 
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 NOISE_ROWS = 5_000  # below, the training rows get noise
@@ -45,8 +42,6 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
     """Density estimator, transformer and (with ``contamination``) outlier detector."""
 
     _parameter_constraints: dict = {
-        "start": [StrOptions({"auto", "standard", "whiten", "marginal"})],
-        "base": [StrOptions({"auto", "normal", "mixture", "student_t"})],
         "max_mixture_components": [Interval(Integral, 1, None, closed="left")],
         "bounds": [dict, list, tuple, None],
         "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
@@ -54,7 +49,6 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "noise": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -74,13 +68,28 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         """Resolve the architecture's parameters for this size, as plain values."""
 
     @abstractmethod
-    def _learned(
-        self, plan: dict, start: Start, generator: torch.Generator | None
-    ) -> tuple[Compose, Distribution]:
-        """Build the trainable transforms of a plan and the base behind them.
+    def _started_flows(
+        self,
+        plans: list[dict],
+        rows: Rows,
+        train_rows: Rows,
+        held_out: Rows | None,
+        floor: NoiseFloor,
+        bounds: tuple[np.ndarray, np.ndarray] | None,
+        seed: int,
+        rng: np.random.RandomState,
+        *,
+        given: bool,
+    ) -> list[tuple[Flow, dict]]:
+        """For every plan the flow as training finds it, and the recipe to rebuild it from.
 
-        At first, together, they are the density of ``start.base``.
+        A flow is of two transforms: the fixed one and the learned one. ``given`` says that the
+        held-out rows are the user's own.
         """
+
+    @abstractmethod
+    def _rebuilt_flow(self, recipe: dict) -> Flow:
+        """The flow of a recipe, its weights still to be loaded."""
 
     # -- what a subclass may change ------------------------------------------------------------
 
@@ -88,21 +97,18 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         """Plans to choose from by held-out score; the first one where nothing is held out."""
         return [self._plan(n_rows, n_features)]
 
-    def _initialize(self, flow: Flow, rows: Rows, generator: torch.Generator) -> None:
-        """Set what learned layers take from the data; the default ones begin at the start."""
-
     def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return check_bounds(self.bounds, X.shape[1])
 
     def _find_noise_floor(self, X: np.ndarray) -> NoiseFloor:
         return find_noise_floor(X)
 
-    def _start_options(self) -> tuple[str, str]:
-        """Which starts and bases to choose from: see `choose_start`."""
-        return self.start, self.base
-
     def _learning_rate(self) -> float:
         return self.learning_rate_init
+
+    def _training_noise(self, n_rows: int, n_features: int) -> float:
+        """Deviation of the noise on encoded training rows."""
+        return 0.0
 
     # -- fitting ------------------------------------------------------------------------------
 
@@ -135,10 +141,10 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         """
         continuing = self.warm_start and hasattr(self, "flow_")
         frame = FrameTemplate.of(X)
-        X = check_rows(self, X, reset=not continuing, min_rows=2)
+        X = self._read_rows(X, reset=not continuing, min_rows=2)
         weight = check_weight(sample_weight, X)
         if X_val is not None:
-            X_val = check_rows(self, X_val, reset=False)
+            X_val = self._read_rows(X_val, reset=False)
         rows = _positive_rows(X, weight)
         bounds = self._resolve_bounds(rows, X_val, continuing)
         check_within(bounds, rows.x.numpy(), "X")
@@ -225,7 +231,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         """
         first = not hasattr(self, "flow_")
         frame = FrameTemplate.of(X) if first else self._frame
-        X = check_rows(self, X, reset=first, min_rows=2 if first else 1)
+        X = self._read_rows(X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
         rows = _positive_rows(X, weight)
         bounds = self._resolve_bounds(rows, None, not first)
@@ -275,59 +281,6 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
             )
         return floor
 
-    def _started_flows(
-        self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
-    ) -> list[tuple[Flow, dict]]:
-        """Choose the start; for every plan put the learned transforms, as they begin, on top.
-
-        ``given`` says that the held-out rows are the user's own. With each flow comes the recipe
-        from which an unpickled estimator rebuilds it.
-        """
-        n, d = floor.n_distinct, rows.x.shape[1]
-        generator = torch.Generator().manual_seed(seed)
-        widths = torch.as_tensor(floor.width)
-        if bounds is not None:  # a level on its bound is spread half a step beyond it
-            bounds = bounds[0] - floor.width / 2, bounds[1] + floor.width / 2
-
-        def spread_rows(part: Rows) -> Rows:
-            return Rows(spread(part.x, widths, generator), part.weight)
-
-        to_fit = train_rows if self.early_stopping else rows
-        start_option, base_option = self._start_options()
-        one_candidate = start_option == "standard" and base_option in ("normal", "student_t")
-        if held_out is None or one_candidate:
-            only = unjudged_recipe(start_option, base_option, n, d, bounded=bounds is not None)
-            start = only.fit(spread_rows(to_fit), bounds, rng)
-        else:
-            # A tenth of a small table is too little to choose by; its folds are all of it.
-            by_folds = n < SMALL_TABLE and not given
-            folds = (
-                make_folds(spread_rows(rows), rng, floor.inseparable)
-                if by_folds
-                else [(spread_rows(train_rows), spread_rows(held_out))]
-            )
-            chosen = choose_start(
-                folds,
-                start=start_option,
-                base=base_option,
-                max_components=self.max_mixture_components,
-                bounds=bounds,
-                rng=rng,
-            )
-            start = chosen.first_fit
-            if by_folds or not self.early_stopping:
-                start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
-        started = []
-        for plan in plans:
-            flow = self._assemble(copy.deepcopy(start), plan, generator)
-            self._initialize(flow, spread_rows(to_fit), generator)
-            started.append((flow, {"start": asdict(start.recipe), "plan": plan}))
-        return started
-
-    def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
-        learned, base = self._learned(plan, start, generator)
-        return Flow([start.fixed, learned.double()], base.double())
-
     def _rows_per_step(self, n: int) -> int:
         if self.batch_size != "auto":
             return self.batch_size
@@ -338,10 +291,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         self, flow, rows, held_out, width, seed, on_epoch, *,
         max_iter=None, optimizer_state=None, share_of_time=1.0,
     ) -> Outcome:  # fmt: skip
-        n, d = rows.x.shape
-        noise = self.noise
-        if noise == "auto":
-            noise = 0.1 * n ** (-1 / (d + 4)) if n < NOISE_ROWS else 0.0
+        n = len(rows)
         settings = Settings(
             max_iter=max_iter or self.max_iter,
             batch_size=self._rows_per_step(n),
@@ -354,7 +304,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         return train_flow(
             flow, rows, held_out, width, settings,
             device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
-            noise=noise, seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
+            noise=self._training_noise(*rows.x.shape), seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
         )  # fmt: skip
 
     def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame, seed) -> None:

@@ -1,6 +1,8 @@
 """What a flow asks of its input, with errors that say what to do."""
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import _check_sample_weight
@@ -20,6 +22,29 @@ def check_rows(estimator, X, *, reset: bool, min_rows: int = 1) -> np.ndarray:
     return X
 
 
+def check_table(X, min_rows: int):
+    """A DataFrame as it is, anything else as a two-dimensional array of numbers or objects."""
+    if sparse.issparse(X):
+        raise TypeError("Sparse data was passed, but dense data is required: use X.toarray().")
+    if not hasattr(X, "iloc"):
+        return check_array(
+            X,
+            dtype=None,
+            ensure_all_finite=False,
+            ensure_min_samples=min_rows,
+            ensure_min_features=1,
+        )
+    if X.ndim != 2:
+        raise ValueError("Expected a DataFrame, got a Series; use X.to_frame().")
+    for what, size, least in (("sample", len(X), min_rows), ("feature", X.shape[1], 1)):
+        if size < least:
+            raise ValueError(
+                f"Found array with {size} {what}(s) (shape={X.shape}) while a minimum of {least} "
+                "is required."
+            )
+    return X
+
+
 def check_finite(estimator, X: np.ndarray, name: str) -> None:
     """Raise for missing or infinite values."""
     if np.isfinite(X).all():
@@ -28,8 +53,7 @@ def check_finite(estimator, X: np.ndarray, name: str) -> None:
     if np.isnan(X).any():
         raise ValueError(
             f"Input {name} contains NaN: {who} takes complete numeric rows only. Impute first, as "
-            "with sklearn.impute.KNNImputer. (SurVAEFlow, of a coming release, will take missing "
-            "values.)"
+            "with sklearn.impute.KNNImputer, or use SurVAEFlow, which models missing values."
         )
     raise ValueError(f"Input {name} contains infinity; remove or clip those rows before {who}.")
 

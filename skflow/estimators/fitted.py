@@ -49,6 +49,14 @@ class FittedFlowMixin(
         """Draws per score, where scores are bounds."""
         return 1
 
+    def _read_rows(self, X, *, reset: bool, min_rows: int = 1) -> np.ndarray:
+        """Validated rows as numbers, (n, n_features) in float64."""
+        return check_rows(self, X, reset=reset, min_rows=min_rows)
+
+    def _write_rows(self, values: np.ndarray):
+        """Numbers as rows of the kind that was fitted."""
+        return values if self._frame is None else self._frame.fill(values)
+
     # -- density ------------------------------------------------------------------------------
 
     def _score_rows(self, X: np.ndarray, n_draws: int | None = None) -> np.ndarray:
@@ -109,7 +117,7 @@ class FittedFlowMixin(
             ``exact_``, else a lower bound in expectation over the draws, which all rows share.
         """
         check_is_fitted(self)
-        return self._score_rows(check_rows(self, X, reset=False))
+        return self._score_rows(self._read_rows(X, reset=False))
 
     def score(self, X, y=None, sample_weight=None):
         """Mean log-density of the rows, in nats.
@@ -166,7 +174,7 @@ class FittedFlowMixin(
         values = torch.cat(parts).cpu().numpy()
         if self.bounds_ is not None:  # the flow's reach half a step further on a lattice
             values = values.clip(*self.bounds_)
-        return values if self._frame is None else self._frame.fill(values)
+        return self._write_rows(values)
 
     # -- transformer --------------------------------------------------------------------------
 
@@ -186,7 +194,7 @@ class FittedFlowMixin(
         Z : ndarray of shape (n_samples, n_components)
         """
         check_is_fitted(self)
-        return self._by_chunks(self.flow_.encode, check_rows(self, X, reset=False))
+        return self._by_chunks(self.flow_.encode, self._read_rows(X, reset=False))
 
     def inverse_transform(self, X):
         """Rows in data space of latent rows.

@@ -1,14 +1,14 @@
 """What the estimators with ``image_shape`` share: levels, bounds and starts of pixels."""
 
-from skflow.estimators.base import BaseFlow
 from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_noise_floor
+from skflow.estimators.started import StartedFlow
 
 
-class ImageFlow(BaseFlow):
+class ImageFlow(StartedFlow):
     """A flow for tables and, where ``image_shape`` is given, for images laid out flat."""
 
     _parameter_constraints: dict = {
-        **BaseFlow._parameter_constraints,
+        **StartedFlow._parameter_constraints,
         "image_shape": ["array-like", None],
     }
 

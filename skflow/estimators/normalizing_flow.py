@@ -3,12 +3,12 @@
 from numbers import Integral
 
 from skflow._compat import Interval, StrOptions
-from skflow.estimators.base import BaseFlow
 from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
+from skflow.estimators.started import StartedFlow
 from skflow.transforms import Autoregressive, Coupling
 
 
-class NormalizingFlow(BaseFlow):
+class NormalizingFlow(StartedFlow):
     """Density of a numeric table by a normalizing flow.
 
     The flow starts as the best classical density on held-out rows (a Gaussian mixture, a Gaussian
@@ -127,7 +127,7 @@ class NormalizingFlow(BaseFlow):
     """
 
     _parameter_constraints: dict = {
-        **BaseFlow._parameter_constraints,
+        **StartedFlow._parameter_constraints,
         "architecture": [
             StrOptions(
                 {

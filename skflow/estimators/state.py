@@ -6,7 +6,6 @@ from functools import wraps
 import torch
 
 from skflow.estimators.frames import FrameTemplate
-from skflow.estimators.starts import Start, StartRecipe
 
 
 def keeps_state_on_error(method):
@@ -53,8 +52,6 @@ class ArrayStateMixin:
         super().__setstate__(state)
         if weights is None:
             return
-        recipe = StartRecipe(**self._recipe["start"])
-        start = Start(recipe, recipe.make_fixed(), recipe.make_base())
-        flow = self._assemble(start, self._recipe["plan"], torch.Generator())
+        flow = self._rebuilt_flow(self._recipe)
         flow.load_state_dict({k: torch.tensor(v) for k, v in weights.items()})
         self.flow_ = flow.eval().requires_grad_(False)

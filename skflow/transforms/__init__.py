@@ -6,6 +6,7 @@ from skflow.kernels.families import (
     Family,
     RationalQuadratic,
 )
+from skflow.transforms.argmax import BinaryArgmax, GumbelArgmax, SoftplusArgmax
 from skflow.transforms.augment import Augment
 from skflow.transforms.autoregressive import Autoregressive
 from skflow.transforms.base import (
@@ -55,24 +56,29 @@ from skflow.transforms.rotation import (
     OrthogonalTransform,
     make_rotation,
 )
+from skflow.transforms.rounding import Dequantize, Rounding
 from skflow.transforms.self_normalizing import SelfNormalizingLinear
 from skflow.transforms.standardize import Standardize, Whiten
 from skflow.transforms.standardized_decoder import StandardizedDecoder
 from skflow.transforms.tile import Tile
+from skflow.transforms.vae import VAE
 
 __all__ = [
+    "VAE",
     "ActNorm",
     "Additive",
     "Affine",
     "Augment",
     "Autoregressive",
     "BatchNorm",
+    "BinaryArgmax",
     "Bound",
     "CayleyRotation",
     "Compose",
     "ConditionalLinear",
     "Coupling",
     "DenseLinear",
+    "Dequantize",
     "DimensionwiseTransform",
     "Elementwise",
     "ExactConvolution",
@@ -80,6 +86,7 @@ __all__ = [
     "Family",
     "FlowDecoder",
     "Funnel",
+    "GumbelArgmax",
     "HouseholderRotation",
     "LULinear",
     "LeakyReLU",
@@ -93,9 +100,11 @@ __all__ = [
     "RationalQuadratic",
     "Reconstruction",
     "RelativeLinear",
+    "Rounding",
     "SelfNormalizingConvolution",
     "SelfNormalizingLinear",
     "SmoothLeakyReLU",
+    "SoftplusArgmax",
     "Standardize",
     "StandardizedDecoder",
     "StochasticTransform",

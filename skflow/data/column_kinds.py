@@ -1,0 +1,82 @@
+"""What kind of values a numeric column holds: points of a line, cells of a lattice, or levels.
+
+A value that occurs many times has no density. So repeated values get probabilities: all of them
+where the column is a lattice or has few levels, the frequent ones (atoms) where it is a mixture of
+both.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skflow.data.noise_floor import column_resolution
+
+ATOM_SHARE = 0.05  # of the rows: a value more frequent than this has its own probability
+FEW_LEVELS = 64  # irregular values: so many, or fewer, are levels
+MIN_ATOM_LEVELS = 20  # a lattice with fewer levels needs no atoms: each has its cell
+PROMINENCE = 4.0  # an atom of a lattice is so many times as frequent as the levels beside it
+SAME = 1e-9  # relative difference below which two values are one
+
+
+@dataclass(frozen=True)
+class NumericKind:
+    """How the values of a numeric column are modelled.
+
+    Attributes
+    ----------
+    kind : {"continuous", "lattice", "levels"}
+        Points with a density; cells of width ``step`` around multiples of it from ``origin``;
+        or nothing but the known ``levels``, in order.
+    step, origin : float
+        Of a lattice, else 0.
+    levels : tuple of float
+        Of kind "levels".
+    atoms : tuple of float
+        Values with a probability of their own.
+    """
+
+    kind: str
+    step: float = 0.0
+    origin: float = 0.0
+    levels: tuple[float, ...] = ()
+    atoms: tuple[float, ...] = ()
+
+
+def lattice_of(distinct: np.ndarray) -> tuple[float, float]:
+    """Largest step of whole numbers that has all ``distinct`` on its lattice, and an origin."""
+    gaps = np.diff(distinct)
+    step = int(np.gcd.reduce(gaps.astype(np.int64))) if len(gaps) else 1
+    return float(max(step, 1)), float(distinct[0])
+
+
+def prominent(
+    atoms: tuple[float, ...], distinct: np.ndarray, counts: np.ndarray
+) -> tuple[float, ...]:
+    """Those of ``atoms`` that stand out from the levels on both sides of them."""
+    found = []
+    for atom in atoms:
+        i = int(np.searchsorted(distinct, atom))
+        beside = np.r_[counts[max(i - 2, 0) : i], counts[i + 1 : i + 3]]
+        if counts[i] > PROMINENCE * beside.mean():
+            found.append(atom)
+    return tuple(found)
+
+
+def numeric_kind(values: np.ndarray, *, ordinal: bool = False) -> NumericKind:
+    """Look at the finite ``values`` of a column; ``ordinal`` makes every value a level."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if ordinal or len(distinct) <= 1:
+        return NumericKind("levels", levels=tuple(distinct.tolist()))
+    frequent = distinct[counts > ATOM_SHARE * len(values)]
+    atoms = tuple(frequent.tolist()) if len(distinct) > MIN_ATOM_LEVELS else ()
+    whole = np.abs(distinct).max() < 2**53 and (distinct == np.rint(distinct)).all()
+    if whole:
+        step, origin = lattice_of(distinct)
+        return NumericKind("lattice", step, origin, atoms=prominent(atoms, distinct, counts))
+    step, found = column_resolution(values)
+    if found == "lattice":
+        atoms = prominent(atoms, distinct, counts)
+        return NumericKind("lattice", step, float(distinct[0]), atoms=atoms)
+    if found == "atoms" and len(distinct) <= FEW_LEVELS:
+        return NumericKind("levels", levels=tuple(distinct.tolist()))
+    return NumericKind("continuous", atoms=atoms)

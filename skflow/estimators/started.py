@@ -1,0 +1,111 @@
+"""StartedFlow: a flow of numbers that starts as the best classical density of them."""
+
+import copy
+from abc import abstractmethod
+from dataclasses import asdict
+from numbers import Real
+
+import torch
+
+from skflow._compat import Interval, StrOptions
+from skflow.distributions import Distribution
+from skflow.estimators.base import BaseFlow
+from skflow.estimators.fitting import spread
+from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
+from skflow.estimators.starts import Rows, Start, StartRecipe
+from skflow.flow import Flow
+from skflow.transforms import Compose
+
+NOISE_ROWS = 5_000  # below, the training rows get noise
+
+
+class StartedFlow(BaseFlow):
+    """Learned transforms, the identity at first, on a start chosen by held-out likelihood."""
+
+    _parameter_constraints: dict = {
+        "start": [StrOptions({"auto", "standard", "whiten", "marginal"})],
+        "base": [StrOptions({"auto", "normal", "mixture", "student_t"})],
+        **BaseFlow._parameter_constraints,
+        "noise": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+    }
+
+    @abstractmethod
+    def _learned(
+        self, plan: dict, start: Start, generator: torch.Generator | None
+    ) -> tuple[Compose, Distribution]:
+        """Build the trainable transforms of a plan and the base behind them.
+
+        At first, together, they are the density of ``start.base``.
+        """
+
+    def _initialize(self, flow: Flow, rows: Rows, generator: torch.Generator) -> None:
+        """Set what learned layers take from the data; the default ones begin at the start."""
+
+    def _start_options(self) -> tuple[str, str]:
+        """Which starts and bases to choose from: see `choose_start`."""
+        return self.start, self.base
+
+    def _training_noise(self, n_rows: int, n_features: int) -> float:
+        """Deviation of the noise on encoded training rows."""
+        if self.noise != "auto":
+            return self.noise
+        return 0.1 * n_rows ** (-1 / (n_features + 4)) if n_rows < NOISE_ROWS else 0.0
+
+    def _started_flows(
+        self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
+    ) -> list[tuple[Flow, dict]]:
+        """Choose the start; for every plan put the learned transforms, as they begin, on top.
+
+        ``given`` says that the held-out rows are the user's own. With each flow comes the recipe
+        from which an unpickled estimator rebuilds it.
+        """
+        n, d = floor.n_distinct, rows.x.shape[1]
+        generator = torch.Generator().manual_seed(seed)
+        widths = torch.as_tensor(floor.width)
+        if bounds is not None:  # a level on its bound is spread half a step beyond it
+            bounds = bounds[0] - floor.width / 2, bounds[1] + floor.width / 2
+
+        def spread_rows(part: Rows) -> Rows:
+            return Rows(spread(part.x, widths, generator), part.weight)
+
+        to_fit = train_rows if self.early_stopping else rows
+        start_option, base_option = self._start_options()
+        one_candidate = start_option == "standard" and base_option in ("normal", "student_t")
+        if held_out is None or one_candidate:
+            only = unjudged_recipe(start_option, base_option, n, d, bounded=bounds is not None)
+            start = only.fit(spread_rows(to_fit), bounds, rng)
+        else:
+            # A tenth of a small table is too little to choose by; its folds are all of it.
+            by_folds = n < SMALL_TABLE and not given
+            folds = (
+                make_folds(spread_rows(rows), rng, floor.inseparable)
+                if by_folds
+                else [(spread_rows(train_rows), spread_rows(held_out))]
+            )
+            chosen = choose_start(
+                folds,
+                start=start_option,
+                base=base_option,
+                max_components=self.max_mixture_components,
+                bounds=bounds,
+                rng=rng,
+            )
+            start = chosen.first_fit
+            if by_folds or not self.early_stopping:
+                start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
+        started = []
+        for plan in plans:
+            flow = self._assemble(copy.deepcopy(start), plan, generator)
+            self._initialize(flow, spread_rows(to_fit), generator)
+            started.append((flow, {"start": asdict(start.recipe), "plan": plan}))
+        return started
+
+    def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
+        learned, base = self._learned(plan, start, generator)
+        return Flow([start.fixed, learned.double()], base.double())
+
+    def _rebuilt_flow(self, recipe: dict) -> Flow:
+        """The flow of a recipe, its weights still to be loaded."""
+        start = StartRecipe(**recipe["start"])
+        start = Start(start, start.make_fixed(), start.make_base())
+        return self._assemble(start, recipe["plan"], torch.Generator())

@@ -1,0 +1,477 @@
+"""SurVAEFlow: mixed tables, missing values, symmetric and exchangeable columns."""
+
+from dataclasses import asdict
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.utils.validation import validate_data
+
+from skflow._compat import Interval, StrOptions
+from skflow.data.noise_floor import NoiseFloor
+from skflow.data.schema import TableSchema
+from skflow.estimators.base import BaseFlow
+from skflow.estimators.checks import check_table
+from skflow.estimators.coupling_layers import network_sizes
+from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step
+from skflow.estimators.set_layers import check_input_shape, initialize_set_flow, set_flow, set_plan
+from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
+from skflow.estimators.table_answers import TableAnswersMixin
+from skflow.estimators.table_plan import (
+    column_bounds,
+    column_names,
+    describe,
+    plan_columns,
+    positions,
+)
+from skflow.estimators.table_start import choose_table_start, table_flow
+from skflow.transforms.table_autoregression import TableAutoregression
+from skflow.transforms.table_columns import ColumnPlan
+from skflow.transforms.table_encoding import TableEncoding
+
+
+class SurVAEFlow(TableAnswersMixin, BaseFlow):
+    """Density of a raw table, of sets of points or of images, by surjections.
+
+    A mixed table, with missing cells, is factorised exactly: which cells are missing, categories
+    and atoms, ordinal and integer columns by the mass of their cells, continuous columns, each given
+    the ones before it. The factors start as a latent class model (a Gaussian mixture over all
+    columns at once), chosen on held-out rows; a masked network trains on top of it. It learns the
+    factors given any columns, so cells can be imputed and columns conditioned on.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", array-like of names, positions or bool, or None, \
+            default="from_dtype"
+        Categorical columns. "from_dtype" takes those of dtype category, bool, string and object
+        with values that are no numbers. Ordered categories are ordinal.
+    ordinal_features : array-like of names, positions or bool, default=None
+        Numeric columns whose values are levels with an order and no distance.
+    bounds : list of pairs or dict {column: pair}, default=None
+        Lower and upper bound of numeric columns in units of X, None or infinite for none. The
+        density is zero outside.
+    symmetric : array-like of names, positions or bool, default=None
+        Columns of which the absolute value and the sign are modelled: the abs surjection.
+    exchangeable : list of lists of names or positions, default=None
+        Groups of continuous columns whose order means nothing: the sort surjection.
+    periodic : dict {column: period}, default=None
+        Columns on a circle, such as an hour of the day (24).
+    image_shape : (int, int, int), default=None
+        Channels, height and width, where rows are images on a lattice of levels, laid out flat.
+    input_shape : (int, int), default=None
+        Number of points and of coordinates, where rows are sets of points laid out flat.
+    symmetry : {"permute", "sort"}, default="permute"
+        Of sets. "permute" orders the points at random: a lower bound of the density. "sort" orders
+        them by their first coordinate: exact.
+    pooling : {"slice", "max"}, default="slice"
+        Of images: half of the channels are dropped after each scale, or all but the largest of
+        every four pixels.
+    dequantization : {"variational", "uniform"}, default="variational"
+        Of images: the noise within the cell of a level.
+    n_layers : int or "auto", default="auto"
+        Of images and sets: couplings per scale (4), or layers of the transformer (3).
+    n_importance_samples : int, default=16
+        Draws per score where that is a bound: images, and sets with symmetry="permute".
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+        Of the network of a table, all equal: (128, 128) from 5,000 rows on, (64, 64) from 500 on,
+        else (32, 32).
+    max_mixture_components : int, default=32
+        Most classes of a table's start.
+    contamination : float in (0, 0.5], default=None
+        Share of outliers. When set, the estimator is an outlier detector too: `predict`,
+        `fit_predict`, `decision_function`.
+    max_iter : int, default=100
+        Most passes over the rows.
+    batch_size : int or "auto", default="auto"
+        Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
+    learning_rate_init : float or "auto", default="auto"
+        AdamW's step after the warm-up: 3e-3 for tables, else 1e-3.
+    weight_decay : float, default=1e-4
+        On the networks' matrices.
+    early_stopping : bool, default=True
+        Hold out rows, stop when they stop improving and keep the best weights, the start counting
+        as epoch 0. With False all rows are trained on for ``max_iter`` epochs.
+    validation_fraction : float, default=0.1
+        Share of the rows held out, at least five rows. Below 20 rows nothing is held out and the
+        flow stays at its start.
+    n_iter_no_change : int, default=10
+        Epochs without improvement after which the step is cut; after the third time training ends.
+    tol : float, default=1e-4
+        Smallest improvement of the held-out score that counts, in nats.
+    max_time : float, default=None
+        Seconds after which training stops with the best weights so far.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the present weights.
+    random_state : int, RandomState instance or None, default=None
+        An int gives the same model bit for bit on the same machine.
+    device : str, default="auto"
+        "auto" is CUDA where there is one. Any torch device string.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of the training. Scores are computed in float64.
+    verbose : int, default=0
+        Print the progress every tenth epoch; at 10, every epoch.
+
+    Attributes
+    ----------
+    column_kinds_ : dict
+        Of a table: what was detected, by column. "categorical", "ordinal", "integer", "grid" (a
+        lattice of other steps), "continuous" or "periodic"; then what else there is: "missing"
+        cells, "atoms" (values with a probability of their own), "bounded", "symmetric",
+        "exchangeable".
+    flow_ : skflow.flow.Flow
+        The fitted density, in float64.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where ``X`` had string column names.
+    n_components_ : int
+        Width of the latent space: of a table, its numeric columns.
+    n_iter_, best_iter_ : int
+        Epochs run; the epoch whose weights were kept, 0 is the start.
+    start_ : dict
+        The chosen start.
+    start_score_, best_score_ : float
+        Mean held-out log-density before and after training; nan where nothing was held out.
+    history_ : dict of lists
+        Per epoch: "train_loss" and "validation_score" in nats, "learning_rate", "seconds". The
+        loss of a table is of rows with columns revealed and hidden at random.
+    exact_ : bool
+        Whether `score_samples` is the log-density itself. True for tables.
+    bound_gap_ : float
+        How far below it the one-draw bound is on average, measured with many draws; 0 if exact.
+    offset_ : float
+        With ``contamination``: the weighted quantile of the scores of all rows given to `fit`.
+
+    Notes
+    -----
+    The log-density of a row adds the log-probability of its categories, ordinal levels, atoms and
+    missing cells, and the log-density of its numbers. A column on a lattice (integers, rounded
+    numbers) has the probability of its cell divided by the cell's width: the probability, for whole
+    numbers; a density in units of X that compares with other estimators', for others. Values between
+    the levels of a lattice count as the nearest level.
+
+    An unknown category has the probability of a new one (Good and Turing's estimate) and tells
+    nothing about other columns. A missing cell in a column that was complete in `fit` is left out
+    of the score, as is everything about it.
+
+    References
+    ----------
+    Nielsen, Jaini, Hoogeboom, Winther, Welling (2020), "SurVAE Flows: Surjections to Bridge the Gap
+    between VAEs and Flows", arXiv:2007.02731.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skflow import SurVAEFlow
+    >>> rng = np.random.default_rng(0)
+    >>> colour = rng.choice(["red", "blue"], 200)
+    >>> size = rng.normal(np.where(colour == "red", 5.0, 2.0)).round(1)
+    >>> X = pd.DataFrame({"colour": colour, "size": size})
+    >>> X.loc[::10, "size"] = np.nan
+    >>> flow = SurVAEFlow(max_iter=5, random_state=0).fit(X)
+    >>> flow.column_kinds_
+    {'colour': 'categorical', 'size': 'grid +missing'}
+    >>> flow.score_samples(X).shape
+    (200,)
+    >>> flow.impute(X, random_state=0).isna().sum().sum()
+    np.int64(0)
+    >>> flow.sample(2, random_state=0).dtypes["size"]
+    dtype('float64')
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFlow._parameter_constraints,
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
+        "ordinal_features": ["array-like", None],
+        "symmetric": ["array-like", None],
+        "exchangeable": [list, tuple, None],
+        "periodic": [dict, None],
+        "image_shape": ["array-like", None],
+        "input_shape": ["array-like", None],
+        "symmetry": [StrOptions({"permute", "sort"})],
+        "pooling": [StrOptions({"slice", "max"})],
+        "dequantization": [StrOptions({"variational", "uniform"})],
+        "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+    }
+
+    def __init__(
+        self,
+        categorical_features="from_dtype",
+        *,
+        ordinal_features=None,
+        bounds=None,
+        symmetric=None,
+        exchangeable=None,
+        periodic=None,
+        image_shape=None,
+        input_shape=None,
+        symmetry="permute",
+        pooling="slice",
+        dequantization="variational",
+        n_layers="auto",
+        n_importance_samples=16,
+        hidden_layer_sizes="auto",
+        max_mixture_components=32,
+        contamination=None,
+        max_iter=100,
+        batch_size="auto",
+        learning_rate_init="auto",
+        weight_decay=1e-4,
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        max_time=None,
+        warm_start=False,
+        random_state=None,
+        device="auto",
+        dtype="float32",
+        verbose=0,
+    ):
+        self.categorical_features = categorical_features
+        self.ordinal_features = ordinal_features
+        self.bounds = bounds
+        self.symmetric = symmetric
+        self.exchangeable = exchangeable
+        self.periodic = periodic
+        self.image_shape = image_shape
+        self.input_shape = input_shape
+        self.symmetry = symmetry
+        self.pooling = pooling
+        self.dequantization = dequantization
+        self.n_layers = n_layers
+        self.n_importance_samples = n_importance_samples
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.max_mixture_components = max_mixture_components
+        self.contamination = contamination
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # -- rows ---------------------------------------------------------------------------------
+
+    @property
+    def _rows_are(self) -> str:
+        if self.image_shape is not None and self.input_shape is not None:
+            raise ValueError("rows are images (image_shape) or sets (input_shape), not both.")
+        if self.image_shape is not None:
+            return "images"
+        return "table" if self.input_shape is None else "sets"
+
+    def _read_rows(self, X, *, reset, min_rows=1):
+        if self._rows_are != "table":
+            return super()._read_rows(X, reset=reset, min_rows=min_rows)
+        X = check_table(X, min_rows)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        if reset:
+            categorical = None
+            if not isinstance(self.categorical_features, str):
+                names = column_names(X)
+                categorical = positions(self.categorical_features, names, "categorical_features")
+            self._schema = TableSchema.learn(X, categorical)
+        values = self._schema.read(X)
+        if np.isinf(values).any():
+            raise ValueError(
+                "Input X contains infinity; remove or clip those rows before SurVAEFlow."
+            )
+        return values
+
+    def _write_rows(self, values):
+        if self._rows_are == "table":
+            return self._schema.write(values)
+        return super()._write_rows(values)
+
+    def _check_bounds(self, X):
+        if self._rows_are == "table":
+            return  # they are part of the columns' plans
+        if self.bounds is not None:
+            raise ValueError("bounds are for tables; images have their levels, sets have none.")
+        return
+
+    def _find_noise_floor(self, X):
+        n, d = X.shape
+        if self._rows_are == "sets":
+            return super()._find_noise_floor(X)
+        width = np.zeros(d) if self._rows_are == "table" else np.full(d, pixel_step(X))
+        return NoiseFloor(width, ("continuous",) * d, np.arange(n))
+
+    # -- the model ----------------------------------------------------------------------------
+
+    def _learning_rate(self):
+        if self.learning_rate_init != "auto":
+            return self.learning_rate_init
+        return 3e-3 if self._rows_are == "table" else 1e-3
+
+    def _n_importance_samples(self):
+        return self.n_importance_samples
+
+    def _plan(self, n_rows, n_features):
+        if self._rows_are == "images":
+            check_image_shape(self.image_shape, n_features)
+        elif self._rows_are == "sets":
+            check_input_shape(self.input_shape, n_features)
+        return {"hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows)}
+
+    def _started_flows(self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given):
+        generator = torch.Generator().manual_seed(seed)
+        to_fit = train_rows if self.early_stopping else rows
+        start = {
+            "table": self._started_table,
+            "images": self._started_images,
+            "sets": self._started_sets,
+        }[self._rows_are]
+        flow, began, plan = start(plans[0], rows, to_fit, held_out, rng, generator)
+        recipe = {"start": began, "plan": {**plan, "rows_are": self._rows_are}}
+        return [(flow, recipe)]
+
+    def _started_table(self, plan, rows, to_fit, held_out, rng, generator):
+        columns, groups = self._column_plans(rows.x.numpy())
+        start = choose_table_start(
+            columns,
+            groups,
+            rows,
+            to_fit,
+            held_out,
+            max_classes=self.max_mixture_components,
+            hidden_layer_sizes=plan["hidden_layer_sizes"],
+            rng=rng,
+            generator=generator,
+        )
+        began = {"n_classes": start.autoregression.start.n_classes}
+        plan = {
+            "columns": [asdict(column) for column in start.encoding.plans],
+            "groups": groups,
+            **began,
+            "hidden_layer_sizes": list(plan["hidden_layer_sizes"]),
+        }
+        return start.flow(), began, plan
+
+    def _started_images(self, plan, rows, to_fit, held_out, rng, generator):
+        values = rows.x.numpy()
+        step = pixel_step(values)
+        if not step:
+            raise ValueError(
+                "images must be on a lattice of levels, such as 0, 1, ..., 255; round them first."
+            )
+        low, high = pixel_bounds(values)
+        plan = image_plan(
+            self.image_shape,
+            step=step,
+            lowest=low[0],
+            n_levels=round((high[0] - low[0]) / step) + 1,
+            n_rows=len(to_fit),
+            dequantization=self.dequantization,
+            pooling=self.pooling,
+            n_layers=4 if self.n_layers == "auto" else self.n_layers,
+        )
+        flow = image_flow(plan, generator)
+        initialize_image_flow(flow, to_fit.x, to_fit.weight, generator)
+        return flow, {}, plan
+
+    def _started_sets(self, plan, rows, to_fit, held_out, rng, generator):
+        plan = set_plan(
+            self.input_shape,
+            symmetry=self.symmetry,
+            n_layers=3 if self.n_layers == "auto" else self.n_layers,
+            n_rows=len(to_fit),
+        )
+        flow = set_flow(plan, generator)
+        initialize_set_flow(flow, to_fit.x, to_fit.weight, generator)
+        return flow, {}, plan
+
+    def _rebuilt_flow(self, recipe):
+        plan = dict(recipe["plan"])
+        rows_are = plan.pop("rows_are")
+        if rows_are == "images":
+            return image_flow(plan, torch.Generator())
+        if rows_are == "sets":
+            return set_flow(plan, torch.Generator())
+        columns = [ColumnPlan(**column) for column in plan["columns"]]
+        encoding = TableEncoding(columns, plan["groups"]).double()
+        autoregression = TableAutoregression(
+            encoding.variables,
+            plan["n_classes"],
+            plan["hidden_layer_sizes"],
+            generator=torch.Generator(),
+        )
+        return table_flow(encoding, autoregression)
+
+    def _column_plans(self, values: np.ndarray) -> tuple[list[ColumnPlan], list[list[int]]]:
+        names = [column.name for column in self._schema.columns]
+        groups = [positions(group, names, "exchangeable") for group in (self.exchangeable or ())]
+        periodic = {
+            positions([name], names, "periodic")[0]: period
+            for name, period in (self.periodic or {}).items()
+        }
+        plans = plan_columns(
+            values,
+            self._schema,
+            ordinal=positions(self.ordinal_features, names, "ordinal_features"),
+            bounds=column_bounds(self.bounds, names),
+            symmetric=positions(self.symmetric, names, "symmetric"),
+            exchangeable=groups,
+            periodic=periodic,
+        )
+        return plans, groups
+
+    def _finish(self, flow, recipe, *args, **kwargs):
+        super()._finish(flow, recipe, *args, **kwargs)
+        if self._rows_are == "table":
+            together = {i for group in recipe["plan"]["groups"] for i in group}
+            plans = flow.transform.steps[0].plans
+            self.column_kinds_ = {
+                _plain(column.name): describe(plan, exchangeable=i in together)
+                for i, (column, plan) in enumerate(zip(self._schema.columns, plans, strict=True))
+            }
+
+    # -- what it answers ----------------------------------------------------------------------
+
+    def inverse_transform(self, X):
+        """Rows of latent rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_components)
+            Latent rows.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features), or DataFrame
+            As from `sample`. What a latent row leaves open is at its mean or at its most likely:
+            the categories of a table, say, which are no part of the latent space.
+        """
+        return self._write_rows(super().inverse_transform(X))
+
+    def __repr__(self, N_CHAR_MAX=700):
+        text = super().__repr__(N_CHAR_MAX)
+        if not hasattr(self, "column_kinds_"):
+            return text
+        kinds = ", ".join(f"{name}: {kind}" for name, kind in self.column_kinds_.items())
+        return f"{text}\n{kinds}"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        is_table = self.image_shape is None and self.input_shape is None
+        tags.input_tags.allow_nan = is_table
+        tags.input_tags.categorical = is_table
+        tags.input_tags.string = is_table
+        return tags
+
+
+def _plain(name):
+    """A column's name as Python's own type."""
+    return name.item() if isinstance(name, np.generic) else name

@@ -1,0 +1,162 @@
+"""What a density of tables answers beyond its scores: per column, given columns, missing cells."""
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skflow.data.schema import TableSchema
+from skflow.estimators.table_plan import positions
+from skflow.flow import Flow
+from skflow.transforms.noise import fresh_draw
+
+TYPICAL_DRAWS = 64  # that a conditional mean, median or most frequent category is taken over
+STRATEGIES = ("sample", "mean", "median")
+
+
+def _has_columns(estimator) -> bool:
+    if estimator.image_shape is not None or estimator.input_shape is not None:
+        raise AttributeError(
+            "columns are scored, given and imputed in tables only; this SurVAEFlow has an "
+            "image_shape or an input_shape."
+        )
+    return True
+
+
+class TableAnswersMixin:
+    """Scores by column, conditional scores and imputation."""
+
+    flow_: Flow
+    _schema: TableSchema
+    _recipe: dict
+
+    def _positions(self, columns) -> list[int]:
+        names = [column.name for column in self._schema.columns]
+        found = positions(columns, names, "given")
+        for group in self._recipe["plan"]["groups"]:
+            if 0 < len(set(group) & set(found)) < len(group):
+                raise ValueError(
+                    "given must hold all or none of the exchangeable columns "
+                    f"{[names[i] for i in group]}."
+                )
+        return found
+
+    @available_if(_has_columns)
+    def score_columns(self, X):
+        """Log-density of every cell given the columns before it: what makes a row odd.
+
+        Columns are in the order of the factorisation: what is missing, categories and atoms,
+        lattices and ordinal columns, continuous ones, signs; within each as in ``X``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_features)
+            In nats; a row adds up to `score_samples`. For a missing cell the log-probability that
+            it is missing, 0 where no cell of its column was in `fit`.
+        """
+        check_is_fitted(self)
+        return self._by_column(self._read_rows(X, reset=False), [])
+
+    @available_if(_has_columns)
+    def conditional_score_samples(self, X, given):
+        """Log-density of the other columns of every row, given some.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        given : array-like of names, positions or bool
+            Exchangeable columns all or none.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            In nats. A normalised density of the other columns for any values of the given ones.
+            The network learns the density of rows and all conditional ones side by side, so
+            ``score_samples(X)`` is the sum of two of them up to its error only.
+        """
+        check_is_fitted(self)
+        return self._by_column(self._read_rows(X, reset=False), self._positions(given)).sum(1)
+
+    def _by_column(self, X: np.ndarray, given: list[int]) -> np.ndarray:
+        density = self.flow_.transform
+        return self._by_chunks(lambda x: density.log_prob_by_column(x, given), X)
+
+    @available_if(_has_columns)
+    def impute(self, X, n_draws=1, *, strategy="sample", random_state=None):
+        """Fill in missing cells given the others of their row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+        n_draws : int, default=1
+            Completed tables to draw, with strategy "sample".
+        strategy : {"sample", "mean", "median"}, default="sample"
+            Draw cells from their joint conditional distribution; or fill in the mean or the median
+            of numbers (the median of ordinal columns in both) and the most frequent category of 64
+            draws.
+        random_state : int, RandomState instance or None, default=None
+
+        Returns
+        -------
+        X_complete : DataFrame or array of shape (n_samples, n_features), or list of them
+            A list of ``n_draws`` if that is above 1.
+
+        Raises
+        ------
+        ValueError
+            If ``n_draws`` is below 1, or above 1 where nothing is sampled.
+        """
+        check_is_fitted(self)
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be one of {STRATEGIES}, got {strategy!r}.")
+        if n_draws < 1 or (n_draws > 1 and strategy != "sample"):
+            raise ValueError(f"n_draws={n_draws}; it counts samples, and there must be one.")
+        values = self._read_rows(X, reset=False)
+        incomplete = np.flatnonzero(np.isnan(values).any(1))
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        generator = torch.Generator(self._device()).manual_seed(seed)
+        n_copies = n_draws if strategy == "sample" else TYPICAL_DRAWS
+        drawn = np.empty((n_copies, len(incomplete), values.shape[1]))
+        if len(incomplete):
+            copies = np.tile(values[incomplete], (n_copies, 1))
+            completed = self._by_chunks(lambda x: self._completed(x, generator), copies)
+            drawn = completed.reshape(drawn.shape)
+        if strategy != "sample":
+            drawn = self._typical(values[incomplete], drawn, strategy)[None]
+        tables = []
+        for one in drawn:
+            filled = values.copy()
+            filled[incomplete] = one
+            tables.append(self._schema.fill(X, filled))
+        return tables if n_draws > 1 else tables[0]
+
+    def _completed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        shape = len(x), self.flow_.base.n_features
+        z = torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
+        return self.flow_.transform.complete(x, z, fresh_draw(generator))
+
+    def _typical(self, values: np.ndarray, drawn: np.ndarray, strategy: str) -> np.ndarray:
+        """Mean, median or most frequent of the draws of every missing cell."""
+        typical = values.copy()
+        for i, plan in enumerate(self.flow_.transform.steps[0].plans):
+            rows = np.flatnonzero(np.isnan(values[:, i]))
+            own = drawn[:, rows, i]
+            if plan.kind == "categorical":
+                typical[rows, i] = _most_frequent(own)
+            elif plan.kind == "levels" or strategy == "median":
+                # The lower of two middle draws: a value that was drawn.
+                typical[rows, i] = np.quantile(own, 0.5, axis=0, method="lower")
+            else:
+                typical[rows, i] = own.mean(0)
+        return typical
+
+
+def _most_frequent(codes: np.ndarray) -> np.ndarray:
+    """Most frequent code of every column of (draws, n)."""
+    n_levels = int(codes.max(initial=0)) + 1
+    return (codes[..., None] == np.arange(n_levels)).sum(0).argmax(1)

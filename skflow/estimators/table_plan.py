@@ -1,0 +1,179 @@
+"""What a user and the data say about the columns of a table: one plan per column."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skflow.data.column_kinds import numeric_kind
+from skflow.data.schema import TableSchema
+from skflow.transforms.table_columns import ColumnPlan
+
+
+def column_names(X) -> list:
+    """Names of a DataFrame's columns, positions in an array."""
+    return list(X.columns) if hasattr(X, "iloc") else list(range(X.shape[1]))
+
+
+def positions(selection, names: Sequence, what: str) -> list[int]:
+    """Positions of columns given as names, positions or a boolean mask."""
+    if selection is None:
+        return []
+    given = np.asarray(selection, dtype=object)
+    if given.ndim == 1 and len(given) and all(isinstance(g, bool | np.bool_) for g in given):
+        if len(given) != len(names):
+            raise ValueError(f"{what} is a mask of {len(given)} for {len(names)} columns.")
+        return np.flatnonzero(given.astype(bool)).tolist()
+    found = []
+    for one in np.atleast_1d(given).tolist():
+        if one in names:
+            found.append(names.index(one))
+        elif isinstance(one, int | np.integer) and 0 <= one < len(names):
+            found.append(int(one))
+        else:
+            raise ValueError(
+                f"{what} names column {one!r}; give a name of the table's columns or a position "
+                f"from 0 to {len(names) - 1}."
+            )
+    return found
+
+
+def column_bounds(bounds, names: Sequence) -> dict[int, tuple[float, float]]:
+    """Pairs per column from a list of pairs or {column: pair}."""
+    if bounds is None:
+        return {}
+    if not isinstance(bounds, dict):
+        if len(bounds) != len(names):
+            raise ValueError(
+                f"bounds has {len(bounds)} pairs for {len(names)} columns; give one for "
+                "each, or a dict of those that are bounded."
+            )
+        bounds = dict(enumerate(bounds))
+    found = {}
+    for column, pair in bounds.items():
+        (i,) = positions([column], names, "bounds")
+        if pair is None:
+            continue
+        if not (isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2):
+            raise ValueError(f"bounds of column {column}: {pair!r} is no pair (lower, upper).")
+        low = -np.inf if pair[0] is None else float(pair[0])
+        high = np.inf if pair[1] is None else float(pair[1])
+        if not low < high:
+            raise ValueError(f"bounds of column {column}: {low:g} is not below {high:g}.")
+        found[i] = (low, high)
+    return found
+
+
+def plan_columns(
+    values: np.ndarray,
+    schema: TableSchema,
+    *,
+    ordinal: Sequence[int],
+    bounds: dict[int, tuple[float, float]],
+    symmetric: Sequence[int],
+    exchangeable: Sequence[Sequence[int]],
+    periodic: dict[int, float],
+) -> list[ColumnPlan]:
+    """Detect the kind of every column of the coded rows ``values`` (n, d).
+
+    Raises
+    ------
+    ValueError
+        If a column holds nothing, or cannot be what the user said it is.
+    """
+    together = [i for group in exchangeable for i in group]
+    if len(set(together)) < len(together) or any(len(group) < 2 for group in exchangeable):
+        raise ValueError("exchangeable must be disjoint groups of two columns or more.")
+    plans = []
+    for i, column in enumerate(schema.columns):
+        known = values[:, i][~np.isnan(values[:, i])]
+        missing = len(known) < len(values)
+        if not len(known):
+            raise ValueError(f"column {column.name!r} has no value in any row; drop it.")
+        special = {
+            "ordinal_features": i in ordinal,
+            "bounds": i in bounds,
+            "symmetric": i in symmetric,
+            "exchangeable": i in together,
+            "periodic": i in periodic,
+        }
+        if column.categories is not None and not (column.ordered or special["ordinal_features"]):
+            wrong = [name for name, said in special.items() if said]
+            if wrong:
+                raise ValueError(
+                    f"column {column.name!r} is categorical; {wrong[0]} takes numbers."
+                )
+            plans.append(
+                ColumnPlan("categorical", n_levels=len(column.categories), missing=missing)
+            )
+            continue
+        plans.append(
+            _numeric_plan(known, column, special, missing, bounds.get(i), periodic.get(i, 0.0))
+        )
+    return plans
+
+
+def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan:
+    name = column.name
+    ordered = column.categories is not None or special["ordinal_features"]
+    if special["symmetric"]:
+        if bounds is not None or special["exchangeable"] or period or ordered:
+            raise ValueError(f"column {name!r} is symmetric: it can be nothing else.")
+        known, bounds = np.abs(known), (0.0, np.inf)
+    if bounds is not None and ((known < bounds[0]) | (known > bounds[1])).any():
+        raise ValueError(
+            f"column {name!r} holds values outside its bounds; widen the bounds or drop those rows."
+        )
+    if column.categories is not None:  # ordered categories: all are levels, seen or not
+        levels = tuple(float(code) for code in range(len(column.categories)))
+        return ColumnPlan("levels", levels=levels, missing=missing)
+    found = numeric_kind(known, ordinal=ordered)
+    if special["exchangeable"]:
+        if missing or bounds is not None or period or found.kind != "continuous" or found.atoms:
+            raise ValueError(
+                f"column {name!r} is exchangeable: it must be complete, without bounds, and "
+                "continuous; add noise of the width of its steps where values repeat."
+            )
+    if period:
+        if bounds is not None or ordered:
+            raise ValueError(f"column {name!r} is periodic: it can be nothing else.")
+        if not period > 0:
+            raise ValueError(f"the period of column {name!r} must be positive, got {period}.")
+        ratio = period / found.step if found.step else 0.0
+        lattice = bool(found.step) and abs(ratio - round(ratio)) < 1e-6
+        return ColumnPlan(
+            "lattice" if lattice else "continuous",
+            step=found.step if lattice else 0.0,
+            origin=found.origin,
+            missing=missing,
+            period=float(period),
+        )
+    return ColumnPlan(
+        found.kind,
+        step=found.step,
+        origin=found.origin,
+        levels=found.levels,
+        atoms=found.atoms,
+        missing=missing,
+        symmetric=special["symmetric"],
+        bounds=(-np.inf, np.inf) if bounds is None else bounds,
+    )
+
+
+def describe(plan: ColumnPlan, *, exchangeable: bool) -> str:
+    """In words: the kind of a column, for `column_kinds_`."""
+    words = {"levels": "ordinal", "lattice": "integer" if plan.step == 1 else "grid"}
+    kind = words.get(plan.kind, plan.kind)
+    if plan.period:
+        kind = "periodic"
+    extra = [
+        word
+        for word, said in (
+            ("symmetric", plan.symmetric),
+            ("exchangeable", exchangeable),
+            ("bounded", not plan.symmetric and np.isfinite(plan.bounds).any()),
+            ("atoms", bool(plan.atoms)),
+            ("missing", plan.missing),
+        )
+        if said
+    ]
+    return " ".join([kind, *(f"+{word}" for word in extra)])

@@ -1,0 +1,217 @@
+"""Where a mixed table starts: scores of its columns, and a latent class model of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from skflow.distributions import StandardNormal
+from skflow.distributions.score_mixture import log_normal_mass
+from skflow.estimators.start_search import KNOTS, ROWS_PER_KNOT
+from skflow.estimators.starts import Rows
+from skflow.flow import Flow
+from skflow.transforms.exchangeable import ExchangeableColumns
+from skflow.transforms.table_autoregression import TableAutoregression, TableDensity
+from skflow.transforms.table_columns import (
+    ColumnPlan,
+    NumericColumn,
+    all_edges,
+    circle_edges,
+    lattice_edges,
+    modelled_values,
+)
+from skflow.transforms.table_encoding import TableEncoding
+
+SCREENING_ROWS, FINAL_ROWS, JUDGING_ROWS = 4_000, 20_000, 2_000
+ITERATIONS, FINAL_ITERATIONS = 30, 60
+MAX_COUNTED = 32  # levels of a lattice that are counted one by one; more get a smooth map
+MAX_HEAPED = 2_000  # levels whose own frequencies may count beside a spline
+PRIOR_SHARES = (0.1, 0.3, 1.0, 3.0)  # of the rows that the spline counts as
+MIN_JUDGED = 5
+WORTH_DOUBLING = 0.03  # nats: each class costs time, and training finds smaller gains by itself
+ROWS_PER_MEAN = 4  # for every number in a class's mean
+
+
+def with_edges(plans: Sequence[ColumnPlan], x: Tensor) -> list[ColumnPlan]:
+    """Plans of lattices and circles with the edges between which their values are counted."""
+    done = []
+    for plan, values in zip(plans, x.T, strict=True):
+        modelled = modelled_values(values, plan) if plan.kind in ("lattice", "continuous") else None
+        few = plan.kind == "lattice" and len(modelled.unique()) <= MAX_COUNTED
+        if plan.period or few or (plan.kind == "lattice" and plan.atoms):
+            edges = (circle_edges if plan.period else lattice_edges)(modelled, plan)
+            plan = replace(plan, edges=tuple(edges.tolist()))
+        done.append(plan)
+    return done
+
+
+def with_splines(plans: Sequence[ColumnPlan], x: Tensor, rng) -> list[ColumnPlan]:
+    """Plans of columns of points or of many cells, with what held-out values of each ask for."""
+    done = []
+    for plan, values in zip(plans, x.T, strict=True):
+        if plan.kind in ("continuous", "lattice") and not plan.edges:
+            plan = _best_marginal(plan, modelled_values(values, plan), rng)
+        done.append(plan)
+    return done
+
+
+def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
+    """The number of knots, and how far to follow the frequencies of single levels."""
+    order = rng.permutation(len(values))
+    fit, judge = values[order[len(values) // 5 :]], values[order[: len(values) // 5]]
+    if len(judge) < MIN_JUDGED:
+        return plan
+
+    def score(candidate):
+        column = NumericColumn(candidate, 0).double()
+        column.initialize(fit, torch.ones_like(fit))
+        (ends,), contribution = column.encode(judge)
+        if plan.kind == "lattice":
+            return float((log_normal_mass(ends[:, 1], ends[:, 2]) + contribution).mean())
+        return float((contribution - 0.5 * ends[:, 0] ** 2).mean())
+
+    plain = replace(plan, atoms=(), symmetric=False)
+    n_knots = [0, *(k for k in KNOTS if k * ROWS_PER_KNOT <= len(fit))]
+    splines = [replace(plain, n_knots=k) for k in n_knots]
+    best = max(splines, key=score)
+    distinct = values.unique() if plan.kind == "lattice" else ()
+    if 0 < len(distinct) <= MAX_HEAPED:
+        edges = tuple(all_edges(distinct, plan.step).tolist())
+        heaped = [replace(best, edges=edges, prior_rows=s * len(values)) for s in PRIOR_SHARES]
+        best = max([best, *heaped], key=score)
+    return replace(best, atoms=plan.atoms, symmetric=plan.symmetric)
+
+
+@dataclass
+class TableStart:
+    """A fitted start: enough to build the flow, and what it scores on held-out rows."""
+
+    encoding: TableEncoding
+    autoregression: TableAutoregression
+    score: float
+
+    def flow(self) -> Flow:
+        """Put encoding, autoregression and base together."""
+        return table_flow(self.encoding, self.autoregression)
+
+
+def table_flow(encoding: TableEncoding, autoregression: TableAutoregression) -> Flow:
+    """A flow of two steps, the encoding and the autoregression, over a standard normal."""
+    flow = Flow([], StandardNormal(autoregression.n_latent).double())
+    flow.transform = TableDensity(encoding, autoregression.double())
+    return flow
+
+
+class _Candidates:
+    """One encoding of the rows, and latent class models of what it gives."""
+
+    def __init__(self, plans, groups, fit: Rows, judge: Rows | None, rng):
+        self.encoding = TableEncoding(plans, groups).double()
+        ends = self.encoding.initialize(fit.x, fit.weight).view(len(fit), -1, 3)
+        self.judge = judge
+        probe = TableAutoregression(self.encoding.variables, 1, (4,))
+        self.n_latent = len(probe.scores)
+        self.codes = ends[:, probe.codes, 0]
+        self.scores = spread_cells(ends[:, probe.scores], rng)
+        self.weight = torch.ones(len(fit), dtype=torch.float64)
+        if fit.weight is not None:
+            self.weight = fit.weight / fit.weight.mean()
+        self.seed = int(rng.randint(2**31 - 1))
+        self.n_levels = probe.start.n_levels
+
+    def fit(self, n_classes: int, n_rows: int, max_iter: int, hidden=(4,), generator=None):
+        """Fit a latent class model to some rows; build the autoregression that begins there."""
+        model = TableAutoregression(
+            self.encoding.variables, n_classes, hidden, generator=generator
+        ).double()
+        some = np.random.RandomState(self.seed).permutation(len(self.codes))[:n_rows]
+        codes, scores, weight = self.codes[some], self.scores[some], self.weight[some]
+        first = torch.ones(len(some), n_classes, dtype=torch.float64) / n_classes
+        if n_classes > 1:
+            first = self._clusters(codes, scores, weight, n_classes)
+        model.start.fit(codes, scores, weight, first, max_iter if n_classes > 1 else 3)
+        return TableStart(self.encoding, model, self._score(model))
+
+    def _clusters(self, codes, scores, weight, n_classes) -> Tensor:
+        """First responsibilities: k-means on scores and indicators of levels."""
+        columns = [torch.where(scores.isnan(), 0.0, scores).clamp(-4, 4)]
+        for i, n_levels in enumerate(self.n_levels):
+            levels = torch.arange(n_levels, dtype=codes.dtype)
+            columns.append((codes[:, i : i + 1] == levels).to(codes))
+        features = torch.cat(columns, 1).numpy()
+        kmeans = KMeans(n_classes, n_init=1, max_iter=20, random_state=self.seed)
+        labels = kmeans.fit_predict(features, sample_weight=weight.numpy())
+        hard = torch.nn.functional.one_hot(torch.as_tensor(labels).long(), n_classes).double()
+        return 0.9 * hard + 0.1 / n_classes
+
+    def _score(self, model: TableAutoregression) -> float:
+        if self.judge is None:
+            return 0.0
+        flow = table_flow(self.encoding, model).eval()
+        with torch.no_grad():
+            judge = self.judge[: min(len(self.judge), JUDGING_ROWS)]
+            scores = torch.cat([flow(part) for part in judge.x.split(500)])
+        # Rows outside the bounds or of unseen kinds say nothing about the number of classes.
+        return judge.mean(scores.clamp_min(-1e6))
+
+    def climb(self, most: int) -> tuple[float, int]:
+        """Double the classes until that is not worth it, twice: the best score and number."""
+        best, falls, k = (-np.inf, 1), 0, 1
+        n_distinct = len(self.codes[:SCREENING_ROWS])
+        while k <= min(most, n_distinct) and falls < 2:
+            score = self.fit(k, SCREENING_ROWS, ITERATIONS).score
+            better = score > best[0] + WORTH_DOUBLING * (k > 1)
+            best, falls = ((score, k), 0) if better else (best, falls + 1)
+            k *= 2
+        return best
+
+
+def spread_cells(ends: Tensor, rng) -> Tensor:
+    """A random score within each cell, even in probability: (n, d) from (n, d, 3)."""
+    lower, upper = torch.special.ndtr(ends[..., 1]), torch.special.ndtr(ends[..., 2])
+    share = torch.as_tensor(rng.uniform(size=lower.shape))
+    level = (lower + share * (upper - lower)).clamp(1e-12, 1 - 1e-12)
+    return torch.where(ends[..., 1] == ends[..., 2], ends[..., 0], torch.special.ndtri(level))
+
+
+def choose_table_start(
+    plans: Sequence[ColumnPlan],
+    groups: Sequence[Sequence[int]],
+    rows: Rows,
+    fit: Rows,
+    judge: Rows | None,
+    *,
+    max_classes: int,
+    hidden_layer_sizes: Sequence[int],
+    rng: np.random.RandomState,
+    generator: torch.Generator,
+) -> TableStart:
+    """Choose the marginal scores and the number of classes on held-out rows.
+
+    Parameters
+    ----------
+    plans, groups
+        See `TableEncoding`; edges and knots are set here.
+    rows : Rows
+        All rows, for the levels and cells that there are.
+    fit, judge : Rows
+        Rows to fit to and rows to judge by; with None the start has one class.
+    max_classes : int
+    hidden_layer_sizes : sequence of int
+    rng, generator
+    """
+    opened = ExchangeableColumns(groups).double().initialize(rows.x) if groups else rows.x
+    plain = with_edges(plans, opened)
+    spaces = [_Candidates(plain, groups, fit, judge, rng)]
+    if judge is not None:
+        curved = with_splines(plain, opened, rng)
+        if curved != plain:
+            spaces.append(_Candidates(curved, groups, fit, judge, rng))
+    n_numbers = spaces[0].n_latent + len(spaces[0].n_levels) + 1
+    most = 1 if judge is None else max(1, min(max_classes, len(fit) // (ROWS_PER_MEAN * n_numbers)))
+    climbed = [(*space.climb(most), space) for space in spaces]
+    _, n_classes, best = max(climbed, key=lambda entry: entry[0])
+    return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, hidden_layer_sizes, generator)

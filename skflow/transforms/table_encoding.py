@@ -1,0 +1,121 @@
+"""A mixed table as variables: what a row of codes and numbers is to a density of it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from skflow.transforms.base import StochasticTransform
+from skflow.transforms.exchangeable import ExchangeableColumns
+from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.table_columns import (
+    CategoryColumn,
+    ColumnPlan,
+    NumericColumn,
+    Variable,
+    three,
+)
+
+
+def _stage(variable: Variable, plan: ColumnPlan) -> int:
+    """Order of the factorisation: what is missing, what is discrete, numbers, signs."""
+    if variable.role == "present":
+        return 0
+    if variable.role == "sign":
+        return 4
+    if variable.kind == "code":
+        return 1
+    return 3 if plan.kind == "continuous" else 2
+
+
+class TableEncoding(StochasticTransform):
+    """Rows of codes, numbers and NaN (n, d) to variables (n, 3 V), three numbers each.
+
+    Fixed by the data. The contribution holds what no variable does: the volume of the scores, the
+    width of lattice cells, the share of rare and of unseen categories.
+
+    Parameters
+    ----------
+    plans : sequence of ColumnPlan
+    groups : sequence of sequence of int
+        Exchangeable columns.
+
+    Attributes
+    ----------
+    variables : list of Variable
+        In the order of the factorisation.
+    """
+
+    def __init__(self, plans: Sequence[ColumnPlan], groups: Sequence[Sequence[int]] = ()):
+        super().__init__()
+        self.plans = list(plans)
+        self.exchangeable = ExchangeableColumns(groups)
+        self.columns = nn.ModuleList(
+            (CategoryColumn if plan.kind == "categorical" else NumericColumn)(plan, i)
+            for i, plan in enumerate(plans)
+        )
+        variables = [
+            Variable(i, "present", "code", 2) for i, plan in enumerate(plans) if plan.missing
+        ]
+        for column in self.columns:
+            variables += column.variables
+        self.variables = sorted(
+            variables, key=lambda v: (_stage(v, self.plans[v.column]), v.column)
+        )
+
+    def index(self, column: int, role: str) -> int | None:
+        """Place of a column's variable, None where it has none of that role."""
+        found = [i for i, v in enumerate(self.variables) if v.column == column and v.role == role]
+        return found[0] if found else None
+
+    @torch.no_grad()
+    def initialize(self, x, weight=None, context=None, noise=None):
+        if self.exchangeable.groups:
+            x = self.exchangeable.initialize(x, weight)
+        weight = torch.ones(len(x), dtype=x.dtype) if weight is None else weight
+        for column, values in zip(self.columns, x.T, strict=True):
+            known = values >= 0 if isinstance(column, CategoryColumn) else ~values.isnan()
+            column.initialize(values[known], weight[known])
+        return self._encode(x)[0]
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Variables (n, 3 V), and the contribution per column (n, d)."""
+        parts: dict[tuple[int, str], Tensor] = {}
+        contributions = []
+        for i, (column, plan) in enumerate(zip(self.columns, self.plans, strict=True)):
+            values = x[:, i]
+            encoded, contribution = column.encode(values)
+            for variable, ends in zip(column.variables, encoded, strict=True):
+                parts[i, variable.role] = ends
+            if plan.missing:
+                parts[i, "present"] = three((~values.isnan()).to(x))
+            contributions.append(contribution)
+        ordered = [parts[v.column, v.role] for v in self.variables]
+        return torch.cat([x[:, :0], *ordered], 1), torch.stack(contributions, 1)
+
+    def forward_by_column(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, the contribution per column (n, d); and whose each column now is (n, d)."""
+        x, sorted_contribution, owner = self.exchangeable.forward_by_owner(x)
+        z, contribution = self._encode(x)
+        return z, contribution + sorted_contribution, owner
+
+    def forward(self, x, context=None, noise=None):
+        z, contribution, _ = self.forward_by_column(x)
+        return z, contribution.sum(1)
+
+    def inverse(self, z, context=None, draw: Draw | None = None):
+        draw = fresh_draw() if draw is None else draw
+        ends = z.view(len(z), -1, 3)
+        columns = []
+        for i, (column, plan) in enumerate(zip(self.columns, self.plans, strict=True)):
+            own = [ends[:, self.index(i, v.role)] for v in column.variables]
+            values = column.decode(own, len(z), draw)
+            if plan.missing:
+                here = ends[:, self.index(i, "present"), 0] == 1
+                values = torch.where(here, values, torch.nan)
+            columns.append(values)
+        return self.exchangeable.inverse(torch.stack(columns, 1), draw=draw)
+
+    def snap(self, index: int, u: Tensor) -> Tensor:
+        """The three numbers of variable ``index`` where its score is ``u``."""
+        return self.columns[self.variables[index].column].snap(u)
