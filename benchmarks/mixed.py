@@ -27,25 +27,34 @@ from mixed_tables import MIXED, Table, load_mixed
 from report import write_rows
 from sklearn.metrics import roc_auc_score
 
+from skflow import SurVAEFlow
+
 OURS = "ours"
 TASKS = ("likelihood", "detection", "imputation")
 METHODS = (OURS, *PEERS, *IMPUTERS)
-# Of SurVAEFlow, for a table where what it finds by itself is not the measure's.
-PARAMETERS: dict[str, dict] = {}
 
 
-def fit_ours(table: Table):
-    from skflow import SurVAEFlow
-
-    model = SurVAEFlow(random_state=0, **PARAMETERS.get(table.name, {}))
-    model.fit(table.train, X_val=table.val)
-    print("kinds found:", dict(zip(table.train, np.atleast_1d(_kinds(model)), strict=False)))
+def fit_ours(table: Table) -> SurVAEFlow:
+    model = SurVAEFlow(random_state=0).fit(table.train, X_val=table.val)
+    print("kinds found:", model.column_kinds_)
     return model
 
 
-def _kinds(model):
-    kinds = model.column_kinds_
-    return list(kinds.values()) if isinstance(kinds, dict) else list(kinds)
+def in_the_measure(model: SurVAEFlow, table: Table):
+    """Scores of the flow, a density on lattices, where the measure takes a lattice for levels."""
+    steps = {
+        name: plan.step
+        for (name, measure), plan in zip(
+            table.measures.items(), model.flow_.transform.steps[0].plans, strict=True
+        )
+        if measure.kind == "levels" and plan.step
+    }
+
+    def score(frame):
+        to_masses = sum(frame[name].notna() * np.log(step) for name, step in steps.items())
+        return model.score_samples(frame) + np.asarray(to_masses, float)
+
+    return score
 
 
 class Fits:
@@ -60,7 +69,7 @@ class Fits:
             start = time.perf_counter()
             if method == OURS:
                 model = fit_ours(self.table)
-                score, note = model.score_samples, f"{getattr(model, 'n_iter_', '?')} epochs"
+                score, note = in_the_measure(model, self.table), f"{model.n_iter_} epochs"
             else:
                 model = None
                 score, note = PEERS[method](self.table)
@@ -155,14 +164,13 @@ def imputation(table: Table, fits: Fits, methods: list[str], n_bootstrap: int = 
             if method == OURS:
                 _, note, _, model = fits(OURS)
 
-                def impute(frame, strategy, model=model):
-                    return model.impute(frame, strategy=strategy, random_state=0)
+                def impute(frame, model=model):
+                    return model.impute(frame, strategy="mean", random_state=0)
             else:
                 impute, note = IMPUTERS[method](table)
-            numbers = impute(hidden, "mean")
-            modes = impute(hidden, "mode") if method == OURS else numbers
+            full = impute(hidden)
             seconds = time.perf_counter() - start
-            cells[method] = errors(table.test, numbers, modes, mask, table.measures, scales)
+            cells[method] = errors(table.test, full, mask, table.measures, scales)
         except Exception as error:
             rows.append(failed(table.name, method, error))
             continue

@@ -1,7 +1,6 @@
 """Hidden cells of mixed tables and the imputers of scikit-learn, for benchmarks/mixed.py.
 
-An imputer is a function ``fit(table) -> impute``; ``impute(frame, "mean" | "mode")`` completes a
-frame. The peers have one answer for both.
+An imputer is a function ``fit(table) -> (impute, note)``; ``impute(frame)`` completes a frame.
 """
 
 import warnings
@@ -14,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
 
-Impute = Callable[[pd.DataFrame, str], pd.DataFrame]
+Impute = Callable[[pd.DataFrame], pd.DataFrame]
 
 ROWS = 5_000  # training rows at most, to stay feasible
 VALIDATION_ROWS, NEIGHBOURS = 1_000, (5, 15, 40)
@@ -31,7 +30,7 @@ def hide(frame: pd.DataFrame, share: float = 0.2, seed: int = 0) -> tuple[pd.Dat
 
 
 def errors(
-    truth: pd.DataFrame, numeric, modes, mask: np.ndarray, measures: dict[str, Measure], scales
+    truth: pd.DataFrame, full, mask: np.ndarray, measures: dict[str, Measure], scales
 ) -> pd.DataFrame:
     """Per hidden cell of each column: row, loss. Squares for numbers, 0/1 for categories."""
     parts = []
@@ -39,10 +38,10 @@ def errors(
         rows = np.flatnonzero(mask[:, j])
         true = truth[name].iloc[rows]
         if measure.is_numeric:
-            guess = numeric[name].iloc[rows].to_numpy(float)
+            guess = full[name].iloc[rows].to_numpy(float)
             loss = ((guess - true.to_numpy(float)) / scales[name]) ** 2
         else:
-            guess = modes[name].iloc[rows].astype(object).to_numpy()
+            guess = full[name].iloc[rows].astype(object).to_numpy()
             loss = (guess != true.astype(object).to_numpy()).astype(float)
         if np.isnan(loss).any():
             raise ValueError(f"hidden cells of {name} were left empty")
@@ -120,7 +119,7 @@ def through_one_hot(table: Table, imputer, train: pd.DataFrame) -> Impute:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         imputer.set_params(keep_empty_features=True).fit(coding(train))
-    return lambda frame, strategy: coding.back(imputer.transform(coding(frame)), frame)
+    return lambda frame: coding.back(imputer.transform(coding(frame)), frame)
 
 
 # ------------------------------------------------------------------------------- imputers
@@ -176,8 +175,8 @@ def best_by_validation(table: Table, candidates: dict[str, Impute]) -> tuple[Imp
     hidden, mask = hide(val, seed=1)
 
     def total(note):
-        guess = candidates[note](hidden, "mean")
-        return summary(errors(val, guess, guess, mask, table.measures, scales))["total"]
+        full = candidates[note](hidden)
+        return summary(errors(val, full, mask, table.measures, scales))["total"]
 
     note = min(candidates, key=total)
     return candidates[note], note
@@ -194,7 +193,7 @@ def simple(table: Table) -> tuple[Impute, str]:
         else:
             fill[name] = train.mode()[0]
 
-    def impute(frame, strategy):
+    def impute(frame):
         numbers = {c: float for c, m in table.measures.items() if m.is_numeric}
         return frame.astype(numbers).fillna(fill)
 

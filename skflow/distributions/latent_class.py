@@ -11,7 +11,7 @@ REGULARISATION = 1e-5  # added to variances, in squared scores
 SHARED_ROWS = 1.0  # rows' worth of the pooled covariance, and of the marginals, in every class
 FEW_PATTERNS = 24  # of absent scores: so many are taken one by one, more all at once
 MAX_BITS = 62
-RELATIVE_CHANGE = 1e-5  # of the mean log-density in nats, below which the iteration ends
+MIN_GAIN = 1e-3  # nats per iteration, below which the iteration ends
 
 
 def by_pattern(matrices: Tensor, x: Tensor, which: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class LatentClass(nn.Module):
                 total = joint.logsumexp(1)
                 responsibility = (joint - total[:, None]).exp()
                 score = float((total * weight).sum() / weight.sum())
-                if score - last < RELATIVE_CHANGE:
+                if score - last < MIN_GAIN:
                     break
                 last = score
             self._maximise(codes, scores, responsibility * weight[:, None], marginal)
