@@ -28,7 +28,7 @@ from skflow.transforms.table_encoding import TableEncoding
 SCREENING_ROWS, FINAL_ROWS, JUDGING_ROWS = 4_000, 20_000, 2_000
 ITERATIONS, FINAL_ITERATIONS = 15, 30
 MAX_COUNTED = 32  # levels of a lattice that are counted one by one; more get a smooth map
-MAX_HEAPED = 2_000  # levels whose own frequencies may count beside a spline
+MAX_HEAPED = 50_000  # levels whose own frequencies may count beside a spline
 PRIOR_SHARES = (0.1, 0.3, 1.0, 3.0)  # of the rows that the spline counts as
 MIN_JUDGED = 5
 WORTH_DOUBLING = 0.03  # nats: each class costs time, and training finds smaller gains by itself

@@ -34,10 +34,18 @@ ANGLE_DEVIATION = 0.8
 GROUPS = 16  # of a batch's rows: what is revealed and hidden in training is drawn for each
 PLAIN_SHARE = 0.5  # of the groups have nothing revealed or hidden: that is the density itself
 HIDDEN_SHARE = 0.5  # of the others have hidden columns as well
+N_STEPS = 20  # pieces of a score's range that a network sees apart: what it says may jump there
 MIN_LEVEL = 1e-12  # of a latent's cumulated probability, and as far from one
 
 Components = tuple[Tensor, Tensor, Tensor]
 Snap = Callable[[int, Tensor], Tensor]
+
+
+def _n_features(variable: Variable) -> int:
+    """Numbers that a network sees of a variable."""
+    if variable.kind == "code":
+        return variable.n_levels
+    return 2 if variable.circular else 1 + N_STEPS
 
 
 class TableAutoregression(StochasticTransform):
@@ -68,10 +76,13 @@ class TableAutoregression(StochasticTransform):
     ----------
     Nielsen, Jaini, Hoogeboom, Winther, Welling (2020), "SurVAE Flows", arXiv:2007.02731.
     Strauss, Oliva (2021), "Arbitrary Conditional Distributions with Energy", arXiv:2102.04426.
+    Gorishniy, Rubachev, Babenko (2022), "On Embeddings for Numerical Features in Tabular Deep
+    Learning", arXiv:2203.05556: scores in pieces.
     """
 
     column_of: Tensor
     is_present: Tensor
+    steps: Tensor
 
     def __init__(
         self,
@@ -91,7 +102,7 @@ class TableAutoregression(StochasticTransform):
         self.start = LatentClass(n_classes, [variables[i].n_levels for i in codes], len(scores))
         self.n_copies = max(1, MIN_COMPONENTS // n_classes)
         n_components = n_classes * self.n_copies + 1
-        inputs = [v.n_levels if v.kind == "code" else 1 + v.circular for v in variables]
+        inputs = [_n_features(v) for v in variables]
         outputs = [
             v.n_levels if v.kind == "code" else 3 * (N_ANGLES if v.circular else n_components)
             for v in variables
@@ -105,6 +116,8 @@ class TableAutoregression(StochasticTransform):
             n_context=n_seen,
             generator=generator,
         )
+        levels = torch.arange(1, N_STEPS + 2, dtype=torch.float64) / (N_STEPS + 2)
+        self.register_buffer("steps", torch.special.ndtri(levels), persistent=False)
         column = [v.column for v in variables]
         present = [v.role == "present" for v in variables]
         self.register_buffer("column_of", torch.tensor(column, dtype=torch.long), persistent=False)
@@ -132,7 +145,8 @@ class TableAutoregression(StochasticTransform):
             elif variable.circular:
                 block = torch.cat([own.cos(), own.sin()], 1) * flag
             else:
-                block = within_reach(own)
+                share = (own - self.steps[:-1]) / self.steps.diff()
+                block = torch.cat([within_reach(own), share.clamp(0, 1) * flag], 1)
             blocks += [block, flag]
         return torch.cat(blocks, 1)
 
