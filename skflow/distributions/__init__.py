@@ -7,6 +7,7 @@ from skflow.distributions.conditional import (
     LocationScale,
 )
 from skflow.distributions.conditional_mixture import ConditionalMixture, split_mixture
+from skflow.distributions.fibre_sum import FibreSum
 from skflow.distributions.gumbel import Gumbel
 from skflow.distributions.linear import LinearDecoder
 from skflow.distributions.mixture import GaussianMixture
@@ -19,6 +20,7 @@ __all__ = [
     "ConditionalMixture",
     "Decoder",
     "Distribution",
+    "FibreSum",
     "GaussianMixture",
     "Gumbel",
     "LinearDecoder",

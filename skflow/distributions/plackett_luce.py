@@ -33,7 +33,7 @@ class PlackettLuce(Decoder):
 
     def mean(self, context):
         """The most likely order; of equal weights, the order as it is."""
-        return context.argsort(1, descending=True, stable=True).to(context)
+        return context.argsort(dim=1, descending=True, stable=True).to(context)
 
 
 def order_of(log_weight: Tensor, uniform: Tensor) -> Tensor:
@@ -41,4 +41,4 @@ def order_of(log_weight: Tensor, uniform: Tensor) -> Tensor:
     tiny = torch.finfo(uniform.dtype).tiny
     uniform = uniform.clamp(tiny, 1 - torch.finfo(uniform.dtype).eps)
     gumbel = -torch.log(-torch.log(uniform))
-    return (log_weight + gumbel).argsort(1, descending=True, stable=True)
+    return (log_weight + gumbel).argsort(dim=1, descending=True, stable=True)

@@ -275,7 +275,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
                 f"columns {', '.join(found[:10])}{' and more' if len(found) > 10 else ''} repeat "
                 "their values, and a repeated value has no density. They are spread by uniform "
                 "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
-                "density. (SurVAEFlow, of a coming release, will model such columns exactly.)",
+                "density. SurVAEFlow models such columns exactly.",
                 DataConversionWarning,
                 stacklevel=5,
             )
@@ -304,7 +304,8 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         return train_flow(
             flow, rows, held_out, width, settings,
             device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
-            noise=self._training_noise(*rows.x.shape), seed=seed, on_epoch=on_epoch, optimizer_state=optimizer_state,
+            noise=self._training_noise(*rows.x.shape), seed=seed, on_epoch=on_epoch,
+            optimizer_state=optimizer_state,
         )  # fmt: skip
 
     def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame, seed) -> None:

@@ -1,28 +1,35 @@
-"""A model of sets of points: in an order, then one after the other.
+"""A model of sets of points: sorted, or in a random order.
 
 `set_plan` writes down what is to be built, `set_flow` builds it, `initialize_set_flow` starts it
 from data.
 """
 
-import warnings
 from collections.abc import Sequence
 from numbers import Integral
 
+import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from skflow.distributions.point_sequence import PointSequence
+from skflow.estimators.starts import StartRecipe, drawn_by_weight
 from skflow.flow import Flow
-from skflow.transforms.base import Compose
-from skflow.transforms.noise import no_noise
-from skflow.transforms.permute import StochasticPermutation
+from skflow.kernels.families import Affine, Family, RationalQuadratic
+from skflow.kernels.moments import weighted_moments
+from skflow.networks.set_transformer import SetTransformer
+from skflow.transforms import (
+    Compose,
+    CoordinateCoupling,
+    PointCoupling,
+    Sort,
+    StochasticPermutation,
+    Transform,
+)
+from skflow.transforms.cone import Cone
+from skflow.transforms.noise import fresh_noise
 from skflow.transforms.shared_standardize import SharedStandardize
-from skflow.transforms.sort import Sort
 
-MIXTURE_POINTS = 20_000
-WIDTH, N_HEADS, N_COMPONENTS = 64, 4, 32
+MIXTURE_POINTS = 20_000  # a plane needs no more to fit the first mixture
 
 
 def check_input_shape(input_shape, n_features: int) -> tuple[int, int]:
@@ -42,82 +49,180 @@ def check_input_shape(input_shape, n_features: int) -> tuple[int, int]:
 def set_plan(
     input_shape: Sequence[int],
     *,
-    n_rows: int,
     symmetry: str = "permute",
+    n_rows: int | None = None,
     n_layers: int = 3,
+    n_couplings: int = 0,
+    coupling: str = "affine",
+    autoregressive: bool = True,
+    order: str = "uniform",
+    n_components: int = 24,
+    d_model: int = 64,
+    n_heads: int = 4,
+    n_hidden: int = 128,
 ) -> dict:
     """What `set_flow` is to build, in plain values.
 
     Parameters
     ----------
     input_shape : (int, int)
-        Points and coordinates.
-    n_rows : int
-        To fit: their points are at least as many as the mixture's components.
+        Points and coordinates; rows are the points one after another, laid out flat.
     symmetry : {"permute", "sort"}
+        How the order of points is kept from mattering: at random, a bound; or sorted by the first
+        coordinate, exact.
+    n_rows : int, optional
+        To fit: their points are at least as many as the mixture's components.
     n_layers : int
-        Of the transformer.
+        Of every transformer.
+    n_couplings : int
+        Pairs of couplings between the data and the mixtures, each by a coordinate and by half of
+        the points.
+    coupling : {"affine", "spline"}
+    autoregressive : bool
+        Whether a point's mixture depends on the points before it. If not, only couplings can tell
+        how points depend on each other.
+    order : {"uniform", "learned"}
+        With "sort", of the order of points given the sorted ones. Learn it only where the order
+        says something.
+    n_components : int
+        Of the mixture that every point has, at most.
+    d_model, n_heads, n_hidden : int
+        Of every transformer: width, heads, and hidden width of its perceptrons.
+
+    Returns
+    -------
+    plan : dict
+        The arguments but ``n_rows``.
     """
+    for name, value, known in (
+        ("symmetry", symmetry, ("permute", "sort")),
+        ("coupling", coupling, ("affine", "spline")),
+        ("order", order, ("uniform", "learned")),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {known}, got {value!r}")
+    shape = [int(size) for size in input_shape]
+    if n_rows is not None:
+        n_components = min(n_components, n_rows * shape[0])
     return {
-        "input_shape": [int(size) for size in input_shape],
+        "input_shape": shape,
         "symmetry": symmetry,
         "n_layers": n_layers,
-        "n_components": min(N_COMPONENTS, n_rows * int(input_shape[0])),
+        "n_couplings": n_couplings,
+        "coupling": coupling,
+        "autoregressive": autoregressive,
+        "order": order,
+        "n_components": n_components,
+        "d_model": d_model,
+        "n_heads": n_heads,
+        "n_hidden": n_hidden,
     }
 
 
-class _SortedPoints(nn.Module):
-    """What the transformer sees of opened rows: the sorted points themselves."""
+class SortedPlaces(nn.Module):
+    """First coordinates of the points of opened rows, before the opening: (n, n_points, 1).
 
-    def __init__(self, n_points: int, n_dims: int):
+    Gaps alone say little of where a point is. Of rows that couplings have moved these are no
+    longer the places, but still depend on a point and those before it only.
+    """
+
+    def __init__(self, n_points: int, dim: int):
         super().__init__()
-        self.sort = Sort(n_points, n_dims)
+        self.dim = dim
+        self.cone = Cone(n_points)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        return self.sort.sorted_points(rows)
+    def forward(self, z: Tensor) -> Tensor:
+        """One pass over rows (n, n_points * dim)."""
+        return self.cone.inverse(z[:, :: self.dim])[..., None]
 
 
 def set_flow(plan: dict, generator: torch.Generator | None) -> Flow:
-    """A flow of two transforms: standardised coordinates; the order of the points.
+    """A flow of two transforms: fixed, all points in the same units; and learned.
 
-    Behind them every point is from a mixture that depends on the points before it. After
-    `initialize_set_flow` the points are independent at first.
+    It starts, after `initialize_set_flow`, at independent points: with "permute" from one mixture,
+    with "sort" from one mixture of gap and other coordinates in units of each place's own spread.
     """
-    n_points, n_dims = plan["input_shape"]
-    sorts = plan["symmetry"] == "sort"
-    order = Sort(n_points, n_dims) if sorts else StochasticPermutation(n_points, n_dims)
-    base = PointSequence(
-        n_points,
-        n_dims,
-        plan["n_components"],
-        see=_SortedPoints(n_points, n_dims) if sorts else None,
-        width=WIDTH,
-        n_heads=N_HEADS,
-        n_layers=plan["n_layers"],
-        generator=generator,
-    )
-    fixed = SharedStandardize(n_points, n_dims)
-    return Flow([Compose([fixed]), Compose([order])], base).double()
+    n_points, dim = plan["input_shape"]
+    is_sorted = plan["symmetry"] == "sort"
+    view = SortedPlaces(n_points, dim) if is_sorted else None
+    network = None
+    if plan["autoregressive"]:
+        n_inputs = PointSequence.n_inputs(dim, 1 if is_sorted else 0)
+        n_outputs = PointSequence.n_outputs(dim, plan["n_components"])
+        network = _transformer(plan, n_inputs, n_outputs, generator, ordered=True, causal=True)
+    base = PointSequence(n_points, dim, plan["n_components"], network, view)
+    first: Transform = StochasticPermutation(n_points, dim)
+    if is_sorted:
+        weights = (
+            _transformer(plan, dim, 1, generator, ordered=True)
+            if plan["order"] == "learned"
+            else None
+        )
+        first = Sort(n_points, dim, weights)
+    learned = Compose([first, *_couplings(plan, generator, ordered=is_sorted)])
+    return Flow([Compose([SharedStandardize(n_points, dim)]), learned], base).double()
 
 
 @torch.no_grad()
 def initialize_set_flow(
     flow: Flow, x: Tensor, weight: Tensor | None, generator: torch.Generator
 ) -> None:
-    """Set scales, and the mixture of all points, from sets ``x`` and their weights."""
+    """Set what data set at the start from sets ``x``, laid out flat, and their weights."""
+    fixed, learned = flow.transform.steps
     base = flow.base
-    z = flow.transform.initialize(x, weight, noise=no_noise)
-    if base.see is not None:
-        base.see.sort.load_state_dict(flow.transform.steps[1].steps[0].state_dict())
-    points = z.view(-1, base.shape[1])
-    n_points = base.shape[0]
-    share = torch.ones(len(z), dtype=z.dtype) if weight is None else weight
-    share = share.repeat_interleave(n_points)
-    n_drawn = min(MIXTURE_POINTS, len(points))  # no fewer than the mixture's components
-    drawn = torch.multinomial(share, n_drawn, replacement=weight is not None, generator=generator)
-    seed = int(torch.randint(2**31 - 1, (), generator=generator))
-    mixture = GaussianMixture(len(base.means), reg_covar=1e-4, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(points[drawn].numpy())
-    base.copy_fitted(mixture)
+    z = learned.initialize(fixed.initialize(x, weight), weight, noise=fresh_noise(generator))
+    if base.view is not None:
+        base.view.cone.load_state_dict(learned.steps[0].cone.state_dict())
+        centre, spread = weighted_moments(z, weight)
+        base.centre.copy_(centre.view_as(base.centre))
+        base.spread.copy_(spread.view_as(base.spread))
+    per_point = None if weight is None else weight.repeat_interleave(base.n_points)
+    rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
+    units = (z.view(len(z), base.n_points, base.dim) - base.centre) / base.spread
+    rows = drawn_by_weight(units.flatten(0, 1).numpy(), per_point, rng)
+    rows = rows[rng.permutation(len(rows))[:MIXTURE_POINTS]]
+    recipe = StartRecipe(base.dim, base="mixture", n_mixture_components=len(base.mixture.logits))
+    mixture = recipe.fit_base(rows, rng.randint(2**31 - 1))
+    if mixture is not None:  # else the points hardly differ: standard normal ones do
+        base.mixture.load_state_dict(mixture.state_dict())
+
+
+def _transformer(
+    plan: dict,
+    n_inputs: int,
+    n_outputs: int,
+    generator: torch.Generator | None,
+    *,
+    ordered: bool,
+    causal: bool = False,
+) -> SetTransformer:
+    return SetTransformer(
+        n_inputs,
+        n_outputs,
+        d_model=plan["d_model"],
+        n_heads=plan["n_heads"],
+        n_layers=plan["n_layers"],
+        n_hidden=plan["n_hidden"],
+        n_positions=plan["input_shape"][0] if ordered else 0,
+        causal=causal,
+        generator=generator,
+    )
+
+
+def _couplings(plan: dict, generator: torch.Generator | None, *, ordered: bool) -> list[Transform]:
+    """Every coordinate in turn given the others, and each half of the points given the other."""
+    n_points, dim = plan["input_shape"]
+    family: Family = Affine() if plan["coupling"] == "affine" else RationalQuadratic()
+    steps: list[Transform] = []
+    for layer in range(plan["n_couplings"]):
+        if dim > 1:
+            n_outputs = family.n_parameters
+            network = _transformer(plan, dim - 1, n_outputs, generator, ordered=ordered)
+            moving = (layer + 1) % dim
+            steps.append(CoordinateCoupling(n_points, dim, family, network, moving))
+        if n_points > 1:
+            n_outputs = family.n_parameters * dim
+            network = _transformer(plan, dim, n_outputs, generator, ordered=ordered)
+            reverse = layer % 2 == 1
+            steps.append(PointCoupling(n_points, dim, family, network, reverse=reverse))
+    return steps

@@ -6,6 +6,7 @@ from skflow.kernels.families import (
     Family,
     RationalQuadratic,
 )
+from skflow.transforms.abs import Abs, GenerativeAbs
 from skflow.transforms.argmax import BinaryArgmax, GumbelArgmax, SoftplusArgmax
 from skflow.transforms.augment import Augment
 from skflow.transforms.autoregressive import Autoregressive
@@ -48,8 +49,12 @@ from skflow.transforms.funnel import ConditionalLinear, Funnel
 from skflow.transforms.images import OnFirst, squeeze_order
 from skflow.transforms.linear import LULinear, Permutation
 from skflow.transforms.marginal import MarginalSpline
+from skflow.transforms.max import GenerativeMax, Max
+from skflow.transforms.partition import Partition
+from skflow.transforms.permute import StochasticPermutation
 from skflow.transforms.pooling import MaxPool
 from skflow.transforms.reconstruction import Reconstruction
+from skflow.transforms.relu import GenerativeReLU, ReLU
 from skflow.transforms.rotation import (
     CayleyRotation,
     HouseholderRotation,
@@ -58,6 +63,8 @@ from skflow.transforms.rotation import (
 )
 from skflow.transforms.rounding import Dequantize, Rounding
 from skflow.transforms.self_normalizing import SelfNormalizingLinear
+from skflow.transforms.set_coupling import CoordinateCoupling, PointCoupling
+from skflow.transforms.sort import GenerativeSort, Sort
 from skflow.transforms.standardize import Standardize, Whiten
 from skflow.transforms.standardized_decoder import StandardizedDecoder
 from skflow.transforms.tile import Tile
@@ -65,6 +72,7 @@ from skflow.transforms.vae import VAE
 
 __all__ = [
     "VAE",
+    "Abs",
     "ActNorm",
     "Additive",
     "Affine",
@@ -76,6 +84,7 @@ __all__ = [
     "CayleyRotation",
     "Compose",
     "ConditionalLinear",
+    "CoordinateCoupling",
     "Coupling",
     "DenseLinear",
     "Dequantize",
@@ -86,18 +95,26 @@ __all__ = [
     "Family",
     "FlowDecoder",
     "Funnel",
+    "GenerativeAbs",
+    "GenerativeMax",
+    "GenerativeReLU",
+    "GenerativeSort",
     "GumbelArgmax",
     "HouseholderRotation",
     "LULinear",
     "LeakyReLU",
     "MarginalSpline",
+    "Max",
     "MaxPool",
     "NewtonLinear",
     "OnFirst",
     "OrthogonalTransform",
     "PReLU",
+    "Partition",
     "Permutation",
+    "PointCoupling",
     "RationalQuadratic",
+    "ReLU",
     "Reconstruction",
     "RelativeLinear",
     "Rounding",
@@ -105,8 +122,10 @@ __all__ = [
     "SelfNormalizingLinear",
     "SmoothLeakyReLU",
     "SoftplusArgmax",
+    "Sort",
     "Standardize",
     "StandardizedDecoder",
+    "StochasticPermutation",
     "StochasticTransform",
     "Tile",
     "Transform",

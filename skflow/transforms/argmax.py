@@ -189,7 +189,7 @@ class SoftplusArgmax(LargestOfAll):
     References
     ----------
     Hoogeboom, Nielsen, Jaini, Forré, Welling (2021), "Argmax Flows and Multinomial Diffusion",
-    arXiv:2102.05379, section 3.1.
+    arXiv:2102.05379.
 
     Examples
     --------
@@ -257,7 +257,7 @@ class GumbelArgmax(LargestOfAll):
     References
     ----------
     Hoogeboom, Nielsen, Jaini, Forré, Welling (2021), "Argmax Flows and Multinomial Diffusion",
-    arXiv:2102.05379, section 3.1.
+    arXiv:2102.05379.
     Maddison, Tarlow, Minka (2014), "A* Sampling", arXiv:1411.0030.
     """
 
@@ -309,7 +309,7 @@ class BinaryArgmax(ArgmaxTransform):
         \log q(v | x) = \log q(u | x) - \sum_i \log \sigma(u_i).
 
     Where K is no power of two some patterns of digits are no code. They are read without their
-    leading digit, which leaves a code below K. The numbers for the leading digit of such a code may
+    leading digit, which leaves a code below K. The number for the leading digit of such a code may
     then have either sign: v = u there, without a term in the sum. So no part of the latent space is
     without a code, and no probability is lost, unlike in the paper.
 
@@ -326,7 +326,7 @@ class BinaryArgmax(ArgmaxTransform):
     References
     ----------
     Hoogeboom, Nielsen, Jaini, Forré, Welling (2021), "Argmax Flows and Multinomial Diffusion",
-    arXiv:2102.05379, section 3.2.
+    arXiv:2102.05379.
     """
 
     owner: Tensor

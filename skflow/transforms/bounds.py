@@ -61,7 +61,8 @@ class Bound(DimensionwiseTransform):
         upper = torch.where(self.upper.isfinite(), self.upper, 1.0)
         length = torch.where(both, upper - lower, 1.0)
         # Every branch gets arguments that are safe for it, whatever column they come from.
-        share = ((x - lower) / length).clamp(EDGE, 1 - EDGE)
+        # The next number below 1 is further from it than EDGE in single precision.
+        share = ((x - lower) / length).clamp(EDGE, 1 - max(EDGE, torch.finfo(x.dtype).eps))
         z_both = torch.logit(share)
         log_both = -(length.log() + share.log() + torch.log1p(-share))
 

@@ -41,7 +41,7 @@ class StochasticPermutation(StochasticTransform):
 
     def forward(self, x, context=None, noise=None):
         noise = fresh_noise() if noise is None else noise
-        order = noise(x, self.n_points).argsort(1, stable=True)
+        order = noise(x, self.n_points).argsort(dim=1, stable=True)
         return self._reorder(x, order), x.new_zeros(x.shape[0])
 
     def inverse(self, z, context=None, draw=None):

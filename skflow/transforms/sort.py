@@ -1,14 +1,12 @@
 """Sets of points in sorted order, in both directions of inference."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from skflow.distributions.plackett_luce import PlackettLuce, order_of
 from skflow.networks.reach import within_reach
 from skflow.transforms.base import StochasticTransform
-from skflow.transforms.bounds import Bound
+from skflow.transforms.cone import Cone
 from skflow.transforms.noise import fresh_draw, fresh_noise
 from skflow.transforms.permute import take_points
 
@@ -17,22 +15,12 @@ def _sorted_order(points: Tensor) -> Tensor:
     """Order by the first coordinate; ties by the next ones, lest the order they came in matter."""
     order = torch.arange(points.shape[1], device=points.device).expand(points.shape[:2])
     for coordinate in reversed(points.unbind(2)):
-        order = order.gather(1, coordinate.gather(1, order).argsort(1, stable=True))
+        order = order.gather(1, coordinate.gather(1, order).argsort(dim=1, stable=True))
     return order
 
 
 class _Sorting(StochasticTransform):
-    """What both directions share: the layout of rows, and a distribution of orders.
-
-    Parameters
-    ----------
-    n_points, dim : int
-        Rows are the points one after another: ``n_points * dim`` columns.
-    network : Module, optional
-        From sorted points (n, n_points, dim) to log-weights (n, n_points, 1), with which
-        Plackett and Luce's distribution draws one point after another. Zero at first makes all
-        orders equally likely at first. Without it they stay so.
-    """
+    """What both directions share: the layout of rows, and a distribution of orders."""
 
     def __init__(self, n_points: int, dim: int, network: nn.Module | None = None):
         super().__init__()
@@ -71,9 +59,12 @@ class Sort(_Sorting):
 
     Parameters
     ----------
-    n_points, dim, network
-        See `_Sorting`: without a network all n! orders are equally likely,
-        :math:`\log P = -\log n!`.
+    n_points, dim : int
+        Rows are the points one after another: ``n_points * dim`` columns.
+    network : Module, optional
+        From sorted points (n, n_points, dim) to log-weights (n, n_points, 1), with which
+        Plackett and Luce's distribution draws one point after another. Zero at first makes all n!
+        orders equally likely at first. Without it they stay so: :math:`\log P = -\log n!`.
 
     References
     ----------
@@ -83,7 +74,7 @@ class Sort(_Sorting):
     --------
     >>> import torch
     >>> from skflow.transforms import Sort
-    >>> layer = Sort(3, 1)
+    >>> layer = Sort(3, 1).float()
     >>> x = torch.tensor([[2.0, 0.5, 1.0]])
     >>> z, contribution = layer(x)
     >>> x_again = layer.inverse(z)
@@ -93,25 +84,17 @@ class Sort(_Sorting):
 
     def __init__(self, n_points: int, dim: int, network: nn.Module | None = None):
         super().__init__(n_points, dim, network)
-        self.gaps = Bound(torch.zeros(n_points - 1), torch.full((n_points - 1,), math.inf))
+        self.cone = Cone(n_points)
 
     def _sort(self, x):
         points = self._points(x)
         order = _sorted_order(points)
         return take_points(points, order), order
 
-    def _open(self, points):
-        first, others = points[..., 0], points[..., 1:]
-        opened, volume = self.gaps.forward_per_dimension(first.diff(dim=1))
-        first = torch.cat([first[:, :1], opened], 1)
-        return torch.cat([first[..., None], others], 2).flatten(1), volume.sum(1)
-
     def sorted_points(self, z: Tensor) -> Tensor:
-        """The sorted points (n, n_points, dim) of latent rows; leading ones need no later ones."""
+        """The sorted points (n, n_points, dim) of latent rows."""
         points = self._points(z)
-        gaps = self.gaps.inverse(points[:, 1:, 0])
-        first = torch.cat([points[:, :1, 0], gaps], 1).cumsum(1)
-        return torch.cat([first[..., None], points[..., 1:]], 2)
+        return torch.cat([self.cone.inverse(points[..., 0])[..., None], points[..., 1:]], 2)
 
     def forward(self, x, context=None, noise=None):
         z, volume, log_order = self.forward_in_parts(x)
@@ -119,7 +102,8 @@ class Sort(_Sorting):
 
     def forward_in_parts(self, x, context=None, noise=None):
         points, order = self._sort(x)
-        z, volume = self._open(points)
+        opened, volume = self.cone(points[..., 0])
+        z = torch.cat([opened[..., None], points[..., 1:]], 2).flatten(1)
         # Where in the sorted set each point of x is: the inverse of the order that sorts.
         log_order = self.orders.log_prob(order.argsort(1), self._log_weight(points))
         return z, volume, log_order
@@ -131,7 +115,7 @@ class Sort(_Sorting):
 
     @torch.no_grad()
     def initialize(self, x, weight=None, context=None, noise=None):
-        self.gaps.initialize(self._sort(x)[0][..., 0].diff(dim=1), weight)
+        self.cone.initialize(self._sort(x)[0][..., 0], weight)
         return self.forward(x)[0]
 
 
@@ -145,7 +129,7 @@ class GenerativeSort(_Sorting):
     Parameters
     ----------
     n_points, dim, network
-        See `_Sorting`.
+        See `Sort`.
 
     References
     ----------
