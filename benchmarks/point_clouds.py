@@ -9,8 +9,8 @@ components chosen on held-out sets: what is known of a point that does not know 
 
 "per_point" is in the units of the file, in which an image reaches from -1 to 1. "pixels" is the
 same in those of a 28 x 28 image: coordinates are 14 times as large, a log-density is lower by
-2 log 14. The file does not say its factor; the ranges of its coordinates (-1.00 to 0.98) agree with
-that one and with none much smaller.
+2 log 14 = 5.28. With that factor, and with no other that was tried, all 300,000 points to train on
+lie in inked pixels of the images in MNIST that the file names.
 
 Nielsen et al. (2020) report -5.30 (permute) and -5.53 (sort), as a secondary source has it, for
 50,000 sets of SpatialMNIST. These are 6,000 other sets of other points: set beside each other the

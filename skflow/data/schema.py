@@ -71,8 +71,12 @@ class TableSchema:
             return np.where(known, X, written).astype(written.dtype)
         frame = self.write(values).set_axis(X.index)
         for i, column in enumerate(self.columns):
-            if column.categories is not None and (values[:, i] < 0).any():
-                own = X.iloc[:, i].astype(object)
+            own = X.iloc[:, i]
+            if column.categories is None and str(own.dtype) == column.dtype:
+                # Large whole numbers are more than a float holds.
+                frame.isetitem(i, own.where(own.notna(), frame.iloc[:, i]))
+            elif column.categories is not None and (values[:, i] < 0).any():
+                own = own.astype(object)
                 frame.isetitem(i, own.where(own.notna(), frame.iloc[:, i].astype(object)))
         return frame
 
@@ -111,14 +115,15 @@ def _categories(series, name, forced: bool, by_dtype: bool) -> tuple[tuple | Non
     if not forced:
         if pd.api.types.is_bool_dtype(series.dtype):
             return ((False, True), False) if by_dtype else (None, False)
-        if pd.api.types.is_numeric_dtype(series.dtype):
-            return None, False
-        kinds = (pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype)
-        if any(kind(series.dtype) for kind in kinds) or pd.api.types.is_complex_dtype(series.dtype):
+        types = pd.api.types
+        kinds = types.is_datetime64_any_dtype, types.is_timedelta64_dtype, types.is_complex_dtype
+        if any(kind(series.dtype) for kind in kinds):
             raise ValueError(
                 f"column {name!r} has dtype {series.dtype}, which is neither numeric nor "
                 "categorical; turn it into numbers, such as seconds or parts of the date."
             )
+        if types.is_numeric_dtype(series.dtype):
+            return None, False
         if all(isinstance(value, int | float | np.number) for value in known):
             return None, False
         if not by_dtype:

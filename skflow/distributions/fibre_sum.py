@@ -60,6 +60,8 @@ class FibreSum(Distribution):
         super().__init__()
         if forgets not in ("signs", "order"):
             raise ValueError(f"forgets must be 'signs' or 'order', got {forgets!r}")
+        if not getattr(inner, "exact", True):
+            raise ValueError("the inner flow must be exact: a sum of bounds is no density")
         chosen = list(range(n_features)) if columns is None else [int(c) for c in columns]
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= {*range(n_features)}:
             raise ValueError(f"columns={columns!r} must name different columns of {n_features}.")

@@ -39,8 +39,8 @@ class LatentClass(nn.Module):
 
     .. math:: p(c, u) = \sum_k w_k \prod_i \pi_{k,i}(c_i) \, N(u; \mu_k, \Sigma_k)
 
-    Absent codes and scores are integrated out. `conditionals` gives what every variable is, class by
-    class, given others. Fitted by expectation maximisation, then constant.
+    Absent codes and scores are integrated out. `conditionals` gives what every variable is, class
+    by class, given others. Fitted by expectation maximisation, then constant.
 
     Parameters
     ----------

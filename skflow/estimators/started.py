@@ -106,6 +106,6 @@ class StartedFlow(BaseFlow):
 
     def _rebuilt_flow(self, recipe: dict) -> Flow:
         """The flow of a recipe, its weights still to be loaded."""
-        start = StartRecipe(**recipe["start"])
-        start = Start(start, start.make_fixed(), start.make_base())
+        start_recipe = StartRecipe(**recipe["start"])
+        start = Start(start_recipe, start_recipe.make_fixed(), start_recipe.make_base())
         return self._assemble(start, recipe["plan"], torch.Generator())

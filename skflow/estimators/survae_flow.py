@@ -34,8 +34,8 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     """Density of a raw table, of sets of points or of images, by surjections.
 
     A mixed table, with missing cells, is factorised exactly: which cells are missing, categories
-    and atoms, ordinal and integer columns by the mass of their cells, continuous columns, each given
-    the ones before it. The factors start as a latent class model (a Gaussian mixture over all
+    and atoms, ordinal and integer columns by the mass of their cells, continuous columns, each
+    given the ones before it. The factors start as a latent class model (a Gaussian mixture over all
     columns at once), chosen on held-out rows; a masked network trains on top of it. It learns the
     factors given any columns, so cells can be imputed and columns conditioned on.
 
@@ -145,9 +145,9 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     -----
     The log-density of a row adds the log-probability of its categories, ordinal levels, atoms and
     missing cells, and the log-density of its numbers. A column on a lattice (integers, rounded
-    numbers) has the probability of its cell divided by the cell's width: the probability, for whole
-    numbers; a density in units of X that compares with other estimators', for others. Values between
-    the levels of a lattice count as the nearest level.
+    numbers) has the probability of its cell divided by the cell's width: the probability, for
+    whole numbers; a density in units of X that compares with other estimators', for others. Values
+    between the levels of a lattice count as the nearest level.
 
     An unknown category has the probability of a new one (Good and Turing's estimate) and tells
     nothing about other columns. A missing cell in a column that was complete in `fit` is left out

@@ -7,8 +7,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.schema import TableSchema
+from skflow.estimators.fitted import FittedFlowMixin
 from skflow.estimators.table_plan import positions
-from skflow.flow import Flow
 from skflow.transforms.noise import fresh_draw
 
 TYPICAL_DRAWS = 64  # that a conditional mean, median or most frequent category is taken over
@@ -24,10 +24,9 @@ def _has_columns(estimator) -> bool:
     return True
 
 
-class TableAnswersMixin:
+class TableAnswersMixin(FittedFlowMixin):
     """Scores by column, conditional scores and imputation."""
 
-    flow_: Flow
     _schema: TableSchema
     _recipe: dict
 

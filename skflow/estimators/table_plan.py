@@ -127,12 +127,12 @@ def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan
         levels = tuple(float(code) for code in range(len(column.categories)))
         return ColumnPlan("levels", levels=levels, missing=missing)
     found = numeric_kind(known, ordinal=ordered)
-    if special["exchangeable"]:
-        if missing or bounds is not None or period or found.kind != "continuous" or found.atoms:
-            raise ValueError(
-                f"column {name!r} is exchangeable: it must be complete, without bounds, and "
-                "continuous; add noise of the width of its steps where values repeat."
-            )
+    points = found.kind == "continuous" and not found.atoms
+    if special["exchangeable"] and (missing or bounds is not None or period or not points):
+        raise ValueError(
+            f"column {name!r} is exchangeable: it must be complete, without bounds, and "
+            "continuous; add noise of the width of its steps where values repeat."
+        )
     if period:
         if bounds is not None or ordered:
             raise ValueError(f"column {name!r} is periodic: it can be nothing else.")

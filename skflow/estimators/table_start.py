@@ -1,11 +1,13 @@
 """Where a mixed table starts: scores of its columns, and a latent class model of them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from skflow.distributions import StandardNormal
@@ -22,6 +24,7 @@ from skflow.transforms.table_columns import (
     circle_edges,
     lattice_edges,
     modelled_values,
+    up_to_bounds,
 )
 from skflow.transforms.table_encoding import TableEncoding
 
@@ -39,11 +42,13 @@ def with_edges(plans: Sequence[ColumnPlan], x: Tensor) -> list[ColumnPlan]:
     """Plans of lattices and circles with the edges between which their values are counted."""
     done = []
     for plan, values in zip(plans, x.T, strict=True):
-        modelled = modelled_values(values, plan) if plan.kind in ("lattice", "continuous") else None
-        few = plan.kind == "lattice" and len(modelled.unique()) <= MAX_COUNTED
-        if plan.period or few or (plan.kind == "lattice" and plan.atoms):
-            edges = (circle_edges if plan.period else lattice_edges)(modelled, plan)
-            plan = replace(plan, edges=tuple(edges.tolist()))
+        if plan.kind in ("lattice", "continuous"):
+            modelled = modelled_values(values, plan)
+            is_lattice = plan.kind == "lattice"
+            counted = is_lattice and (plan.atoms or len(modelled.unique()) <= MAX_COUNTED)
+            if plan.period or counted:
+                edges = (circle_edges if plan.period else lattice_edges)(modelled, plan)
+                plan = replace(plan, edges=tuple(edges.tolist()))
         done.append(plan)
     return done
 
@@ -79,7 +84,7 @@ def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
     best = max(splines, key=score)
     distinct = values.unique() if plan.kind == "lattice" else ()
     if 0 < len(distinct) <= MAX_HEAPED:
-        edges = tuple(all_edges(distinct, plan.step).tolist())
+        edges = tuple(up_to_bounds(all_edges(distinct, plan.step), plan).tolist())
         heaped = [replace(best, edges=edges, prior_rows=s * len(values)) for s in PRIOR_SHARES]
         best = max([best, *heaped], key=score)
     return replace(best, atoms=plan.atoms, symmetric=plan.symmetric)
@@ -110,15 +115,15 @@ class _Candidates:
 
     def __init__(self, plans, groups, fit: Rows, judge: Rows | None, rng):
         self.encoding = TableEncoding(plans, groups).double()
-        ends = self.encoding.initialize(fit.x, fit.weight).view(len(fit), -1, 3)
+        weight = fit.weight_of_mean_one()  # half counts are of rows
+        n_variables = len(self.encoding.variables)
+        ends = self.encoding.initialize(fit.x, weight).view(len(fit), n_variables, 3)
         self.judge = judge
         probe = TableAutoregression(self.encoding.variables, 1, (4,))
         self.n_latent = len(probe.scores)
         self.codes = ends[:, probe.codes, 0]
         self.scores = spread_cells(ends[:, probe.scores], rng)
-        self.weight = torch.ones(len(fit), dtype=torch.float64)
-        if fit.weight is not None:
-            self.weight = fit.weight / fit.weight.mean()
+        self.weight = torch.ones(len(fit), dtype=torch.float64) if weight is None else weight
         self.seed = int(rng.randint(2**31 - 1))
         self.n_levels = probe.start.n_levels
 
@@ -132,7 +137,7 @@ class _Candidates:
         first = torch.ones(len(some), n_classes, dtype=torch.float64) / n_classes
         if n_classes > 1:
             first = self._clusters(codes, scores, weight, n_classes)
-        model.start.fit(codes, scores, weight, first, max_iter if n_classes > 1 else 3)
+        model.start.fit(codes, scores, weight, first, max_iter)
         return TableStart(self.encoding, model, self._score(model))
 
     def _clusters(self, codes, scores, weight, n_classes) -> Tensor:
@@ -143,7 +148,9 @@ class _Candidates:
             columns.append((codes[:, i : i + 1] == levels).to(codes))
         features = torch.cat(columns, 1).numpy()
         kmeans = KMeans(n_classes, n_init=1, max_iter=20, random_state=self.seed)
-        labels = kmeans.fit_predict(features, sample_weight=weight.numpy())
+        with warnings.catch_warnings():  # repeated rows: some classes stay empty
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            labels = kmeans.fit_predict(features, sample_weight=weight.numpy())
         hard = torch.nn.functional.one_hot(torch.as_tensor(labels).long(), n_classes).double()
         return 0.9 * hard + 0.1 / n_classes
 
@@ -211,7 +218,9 @@ def choose_table_start(
         if curved != plain:
             spaces.append(_Candidates(curved, groups, fit, judge, rng))
     n_numbers = spaces[0].n_latent + len(spaces[0].n_levels) + 1
-    most = 1 if judge is None else max(1, min(max_classes, len(fit) // (ROWS_PER_MEAN * n_numbers)))
+    # Circles are no part of the classes: where there is nothing else, one class is all.
+    alone = judge is None or n_numbers == 1
+    most = 1 if alone else max(1, min(max_classes, len(fit) // (ROWS_PER_MEAN * n_numbers)))
     climbed = [(*space.climb(most), space) for space in spaces]
     _, n_classes, best = max(climbed, key=lambda entry: entry[0])
     return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, hidden_layer_sizes, generator)

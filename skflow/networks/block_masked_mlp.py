@@ -52,9 +52,13 @@ class BlockMaskedMLP(nn.Module):
                 f"got hidden_layer_sizes={tuple(hidden_layer_sizes)}"
             )
         n_blocks = len(input_sizes)
-        inputs = torch.arange(1, n_blocks + 1).repeat_interleave(torch.tensor(input_sizes))
-        outputs = torch.arange(1, n_blocks + 1).repeat_interleave(torch.tensor(output_sizes))
-        hidden = torch.arange(width) % max(n_blocks, 1)  # degree 0 sees the context only
+        inputs, outputs = (
+            torch.arange(1, n_blocks + 1).repeat_interleave(torch.tensor(sizes, dtype=torch.long))
+            for sizes in (list(input_sizes), list(output_sizes))
+        )
+        # Degree 0 sees the context only. With fewer units than blocks some degrees are left out.
+        every = -(-n_blocks // width)
+        hidden = (torch.arange(width) * every) % max(n_blocks, 1)
         masks = {
             "mask_in": hidden[:, None] >= inputs,
             "mask_hidden": hidden[:, None] >= hidden,

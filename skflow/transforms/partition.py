@@ -130,4 +130,8 @@ class Partition(StochasticTransform):
         draw = fresh_draw() if draw is None else draw
         number = draw(self.intervals, self._logits(z, context)).long()
         column = z[:, self.column, None].expand(-1, len(self.cuts) + 1)
-        return self._with_column(z, self.lines.inverse(column).gather(1, number))
+        # Rounding may reach the upper cut, which belongs to the next interval.
+        upper = self.lines.upper
+        last = torch.nextafter(upper, torch.full_like(upper, -math.inf))
+        values = torch.minimum(self.lines.inverse(column), last)
+        return self._with_column(z, values.gather(1, number))

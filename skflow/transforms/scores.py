@@ -128,7 +128,8 @@ class EdgeScores(nn.Module):
         cumulated = torch.cat([start, low + counts.cumsum(0)]) / (low + counts.sum() + high)
         self.edges.copy_(edges)
         self.cumulated.copy_(cumulated)
-        self.slope.copy_(1 / weighted_moments(x[:, None], weight)[1][0])
+        spread = weighted_moments(x[:, None], weight)[1][0] if len(x) else edges[-1] - edges[0]
+        self.slope.copy_(1 / spread)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of any values."""

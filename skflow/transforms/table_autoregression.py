@@ -28,7 +28,7 @@ MIN_COMPONENTS = 8  # of a score's conditional density: classes are split into c
 COPY_SPREAD = 0.6  # of the copies' means, in deviations of the class
 BROAD_WEIGHT, BROAD_DEVIATION = 0.003, 1.5  # a component that no outlier is impossible under
 MIN_DEVIATION = 1e-3
-MAX_TURN_DEVIATION = 2.0  # on a circle: five turns then hold all but 1e-14
+MAX_TURN_DEVIATION = 2.0  # on a circle: five turns then hold all but 4e-10
 N_ANGLES = 8  # components on a circle, evenly spread at first
 ANGLE_DEVIATION = 0.8
 GROUPS = 16  # of a batch's rows: what is revealed and hidden in training is drawn for each
@@ -134,8 +134,8 @@ class TableAutoregression(StochasticTransform):
 
     def _features(self, ends: Tensor, visible: Tensor) -> Tensor:
         """One block per variable: what it is, or zeros, and whether it is visible."""
-        blocks = []
         value = torch.where(visible, ends[..., 0], 0.0)
+        blocks = [value[:, :0]]
         flags = visible.to(value)
         for i, variable in enumerate(self.variables):
             own, flag = value[:, i : i + 1], flags[:, i : i + 1]
@@ -170,7 +170,7 @@ class TableAutoregression(StochasticTransform):
         # What is revealed counts for all, the others for those after them.
         known = (log_terms * revealed[..., None]).sum(1, keepdim=True)
         others = log_terms * ~revealed[..., None]
-        before = others.cumsum(1) - others
+        before = torch.cat([torch.zeros_like(others[:, :1]), others[:, :-1]], 1).cumsum(1)
         log_weight = (self.start.log_weight + known + before).log_softmax(2)
         return log_weight, means, deviations
 
@@ -335,7 +335,7 @@ class TableAutoregression(StochasticTransform):
         return visible, revealed[group] & visible
 
     def forward(self, x, context=None, noise: Noise | None = None):
-        ends = x.view(len(x), -1, 3)
+        ends = x.view(len(x), len(self.variables), 3)
         visible = ~ends[..., 0].isnan()
         revealed = torch.zeros_like(visible)
         if self.training and self.variables:
@@ -366,16 +366,27 @@ class TableAutoregression(StochasticTransform):
                 applies &= ends[:, i, 0] == 0
         return applies
 
-    def complete(self, ends: Tensor, z: Tensor, draw: Draw, snap: Snap) -> Tensor:
+    def complete(
+        self,
+        ends: Tensor,
+        z: Tensor,
+        draw: Draw,
+        snap: Snap,
+        signless: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """Fill in what is absent (NaN) in ``ends`` (n, V, 3), given what is not.
 
         Scores are the quantiles of the latents ``z`` under their conditional distributions, put
-        into their cells by ``snap``; codes are drawn with ``draw``.
+        into their cells by ``snap``; codes are drawn with ``draw``. ``signless`` says in which rows
+        a sign is that of a zero, which has none.
         """
         ends = ends.clone()
         revealed = ~ends[..., 0].isnan()
         for i, variable in enumerate(self.variables):
-            rows = (~revealed[:, i] & self._applies(ends, i)).nonzero()[:, 0]
+            wanted = ~revealed[:, i] & self._applies(ends, i)
+            if variable.role == "sign" and signless is not None:
+                wanted &= ~signless(i, ends)
+            rows = wanted.nonzero()[:, 0]
             if not len(rows):
                 continue
             here = ends[rows]
@@ -429,7 +440,7 @@ class TableDensity(Compose):
         """
         encoding, autoregression = self.steps
         encoded, contribution, owner = encoding.forward_by_column(x)
-        ends = encoded.view(len(x), -1, 3)
+        ends = encoded.view(len(x), len(encoding.variables), 3)
         visible = ~ends[..., 0].isnan()
         revealed = visible & self._variables_of(given)
         terms = autoregression.log_prob_by_variable(ends, visible, revealed)
@@ -442,14 +453,14 @@ class TableDensity(Compose):
         """Fill in the missing cells (NaN) of rows, given the others and that these exist."""
         encoding, autoregression = self.steps
         encoded, _, _ = encoding.forward_by_column(x)
-        ends = encoded.view(len(x), -1, 3).clone()
+        ends = encoded.view(len(x), len(encoding.variables), 3).clone()
         ends[:, autoregression.is_present] = 1.0
-        ends = autoregression.complete(ends, z, draw, encoding.snap)
+        ends = autoregression.complete(ends, z, draw, encoding.snap, encoding.signless)
         return torch.where(x.isnan(), encoding.inverse(ends.flatten(1), draw=draw), x)
 
     def inverse(self, z, context=None, draw=None):
         draw = fresh_draw() if draw is None else draw
         encoding, autoregression = self.steps
         nothing = z.new_full((len(z), len(encoding.variables), 3), torch.nan)
-        ends = autoregression.complete(nothing, z, draw, encoding.snap)
+        ends = autoregression.complete(nothing, z, draw, encoding.snap, encoding.signless)
         return encoding.inverse(ends.flatten(1), draw=draw)

@@ -1,8 +1,9 @@
 """The columns of a mixed table as model variables: codes, cells and points, absent where missing.
 
-A column becomes up to four variables: whether the cell is *present*, which atom it is (*spike*), its
-*value* and its *sign*. A variable is three numbers per row: what a network is to see, and the lower
-and upper end of its cell in scores; the three are equal for a code or a point, NaN where absent.
+A column becomes up to four variables: whether the cell is *present*, which atom it is (*spike*),
+its *value* and its *sign*. A variable is three numbers per row: what a network is to see, and the
+lower and upper end of its cell in scores; the three are equal for a code or a point, NaN where
+absent.
 """
 
 import math
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 
 from skflow.distributions.categorical import Categorical
 from skflow.transforms.noise import Draw
-from skflow.transforms.scores import CircularScores, EdgeScores, SmoothScores
+from skflow.transforms.scores import FAR, CircularScores, EdgeScores, SmoothScores
 
 MAX_CODES = 255  # levels of a category with a code of their own; the rarest share one
 MAX_EDGES, MIN_EDGES, ROWS_PER_EDGE = 256, 32, 8
 GOLDEN = (math.sqrt(5) - 1) / 2
-TOLERANCE = 1e-6  # of a level, in shares of its magnitude or of the step
+ROUNDING = 1e-7  # relative difference below which a value is the level: single precision
+TOLERANCE = 1e-6  # of a bound, in steps: it may be a level up to rounding
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class ColumnPlan:
     ----------
     kind : {"categorical", "continuous", "lattice", "levels"}
     n_levels : int
-        Of a categorical column; codes are 0 .. n_levels - 1, -1 an unknown level, NaN a missing one.
+        Of a categorical column; codes are 0 .. n_levels - 1, -1 an unknown level, NaN a missing
+        one.
     step, origin, levels, atoms
         See `skflow.data.column_kinds.NumericKind`.
     missing : bool
@@ -62,6 +65,16 @@ class ColumnPlan:
     prior_rows: float = 0.0
     edges: tuple[float, ...] = ()
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The bounds, or of a lattice the first and the last level within them."""
+        if self.kind != "lattice":
+            return self.bounds
+        low, high = ((bound - self.origin) / self.step for bound in self.bounds)
+        first = math.ceil(low - TOLERANCE) if math.isfinite(low) else low
+        last = math.floor(high + TOLERANCE) if math.isfinite(high) else high
+        return self.origin + self.step * first, self.origin + self.step * last
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -84,7 +97,7 @@ def three(value: Tensor) -> Tensor:
 
 def _unseen_share(counts: Tensor) -> float:
     """Probability of a level that never occurred, after Good and Turing, at least a half count."""
-    singletons = float((counts == counts[counts > 0].min()).sum()) if (counts == 1).any() else 0.0
+    singletons = float((counts == 1).sum())
     return (singletons + 1) / (float(counts.sum()) + singletons + 2)
 
 
@@ -118,7 +131,7 @@ class CategoryColumn(nn.Module):
             share = counts[rare] + 0.5
             self.log_share[rare] = (share / share.sum()).log()
         unseen = _unseen_share(counts)
-        self.log_unseen.copy_(torch.tensor([1 - unseen, unseen]).log())
+        self.log_unseen.copy_(torch.tensor([1 - unseen, unseen], dtype=torch.float64).log())
 
     def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
         known = x >= 0
@@ -177,8 +190,10 @@ class NumericColumn(nn.Module):
 
     def _spike(self, x: Tensor) -> Tensor:
         """0, or the number of the atom that x is, counted from 1."""
-        scale = self.plan.step if self.plan.step else self.atoms.abs().clamp_min(TOLERANCE)
-        hit = (x[:, None] - self.atoms).abs() <= TOLERANCE * scale
+        if self.plan.step:
+            hit = self._cell(x)[:, None] == self._cell(self.atoms)
+        else:
+            hit = (x[:, None] - self.atoms).abs() <= ROUNDING * self.atoms.abs()
         numbers = torch.arange(1, len(self.atoms) + 1, dtype=x.dtype, device=x.device)
         return (hit * numbers).sum(1)
 
@@ -202,14 +217,15 @@ class NumericColumn(nn.Module):
             edges = torch.arange(len(plan.levels) + 1, dtype=torch.float64)
             self.scores.initialize(level + 0.5, edges, torch.zeros(len(edges) - 1) > 0, weight)
             unseen = _unseen_share(counts)
-            self.log_unseen.copy_(torch.tensor([1 - unseen, unseen]).log())
+            self.log_unseen.copy_(torch.tensor([1 - unseen, unseen], dtype=torch.float64).log())
         elif plan.period:
             self.scores.initialize(x, torch.tensor(plan.edges, dtype=x.dtype), weight)
         elif plan.edges:
             edges = torch.tensor(plan.edges, dtype=x.dtype)
             middle = (edges[1:] + edges[:-1]) / 2
             single = edges.diff() < 1.5 * plan.step
-            prior = prior_counts(x, plan, edges, weight) if plan.prior_rows else None
+            with_prior = plan.prior_rows and len(x)
+            prior = prior_counts(x, plan, edges, weight) if with_prior else None
             self.scores.initialize(x, edges, (self._spike(middle) > 0) & single, weight, prior)
         elif len(x):
             self.scores.initialize(spread_evenly(x, plan.step), weight)
@@ -225,7 +241,7 @@ class NumericColumn(nn.Module):
         if plan.kind == "levels":
             level = self._level(x)
             nearest = self.levels[level.long()]
-            known = (x - nearest).abs() <= TOLERANCE * nearest.abs().clamp_min(1e-3)
+            known = (x - nearest).abs() <= ROUNDING * nearest.abs()
             lower, upper = self.scores(level), self.scores(level + 1)
             ends = torch.stack([_middle(lower, upper), lower, upper], 1)
             return (
@@ -245,12 +261,15 @@ class NumericColumn(nn.Module):
             lower = torch.where(lower > middle, lower - 2 * math.pi, lower)
             upper = torch.where(upper < middle, upper + 2 * math.pi, upper)
             return torch.stack([middle, lower, upper], 1)
-        low, high = self.plan.bounds
+        low, high = self.plan.limits
         ends = (x - half).clamp_min(low - half), (x + half).clamp_max(high + half)
         if isinstance(self.scores, SmoothScores):
             lower, upper = (self.scores(end)[0] for end in ends)
         else:
             lower, upper = (self.scores(end) for end in ends)
+        # The first and the last cell hold all that is left.
+        lower = torch.where(x <= low + half / 2, -FAR, lower)
+        upper = torch.where(x >= high - half / 2, FAR, upper)
         return torch.stack([_middle(lower, upper), lower, upper], 1)
 
     def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -260,9 +279,16 @@ class NumericColumn(nn.Module):
         size = filled.abs() if plan.symmetric else filled
         spike = self._spike(size) if plan.atoms else torch.zeros_like(x)
         value, contribution = self._value(size)
-        outside = (size < plan.bounds[0]) | (size > plan.bounds[1])
+        low, high = plan.limits
+        if plan.kind == "lattice":
+            nearest = plan.origin + plan.step * self._cell(size)
+            outside = (nearest < low - plan.step / 4) | (nearest > high + plan.step / 4)
+            counts = here  # an atom has the width of its cell like every other level
+        else:
+            outside = (size < low) | (size > high)
+            counts = here & (spike == 0)
         regular = here & (spike == 0)
-        contribution = torch.where(regular, contribution, 0.0)
+        contribution = torch.where(counts, contribution, 0.0)
         contribution = torch.where(here & outside, -torch.inf, contribution)
         found = {
             "spike": three(torch.where(here, spike, torch.nan)),
@@ -285,17 +311,29 @@ class NumericColumn(nn.Module):
         if self.plan.kind == "continuous":
             return three(u)
         if self.plan.kind == "levels":
-            lower, upper = self.scores.forward(self._level_of(u)), None
-            upper = self.scores.forward(self._level_of(u) + 1)
+            level = self._level_of(u)
+            lower, upper = self.scores(level), self.scores(level + 1)
             return torch.stack([_middle(lower, upper), lower, upper], 1)
-        return self._cell_scores(self._cell(self.scores.inverse(u)))
+        return self._cell_scores(self._cell(self.scores.inverse(u).clamp(*self.plan.limits)))
 
     def _level_of(self, u: Tensor) -> Tensor:
         return self.scores.inverse(u).floor().clamp(0, len(self.levels) - 1)
 
     def decode(self, variables: list[Tensor], n: int, draw: Draw) -> Tensor:
-        plan = self.plan
         found = {v.role: values for v, values in zip(self.variables, variables, strict=True)}
+        x = self._size(found, n)
+        if self.plan.symmetric:
+            x = torch.where(found["sign"][:, 0] == 0, -x, x)
+        return x
+
+    def is_zero(self, variables: list[Tensor], n: int) -> Tensor:
+        """Rows whose value is 0: it has no sign."""
+        found = {v.role: values for v, values in zip(self.variables, variables, strict=True)}
+        return self._size(found, n) == 0
+
+    def _size(self, found: dict[str, Tensor], n: int) -> Tensor:
+        """The value, or its size in a symmetric column."""
+        plan = self.plan
         if "value" not in found:
             return self.levels.new_full((n,), plan.levels[0])
         u = found["value"][:, 0]
@@ -306,12 +344,10 @@ class NumericColumn(nn.Module):
             x = plan.origin + plan.step * self._cell(self.scores.inverse(u))
         else:
             x = self.scores.inverse(u)
-        x = x.clamp(*plan.bounds)
+        x = x.clamp(*plan.limits)
         if plan.atoms:
-            spike = found["spike"][:, 0].long()
+            spike = found["spike"][:, 0].nan_to_num(0.0).long()
             x = torch.where(spike > 0, self.atoms[(spike - 1).clamp_min(0)], x)
-        if plan.symmetric:
-            x = torch.where(found["sign"][:, 0] == 0, -x, x)
         return x
 
 
@@ -336,7 +372,8 @@ def spread_evenly(x: Tensor, step: float) -> Tensor:
 def smooth_scores(plan: ColumnPlan) -> SmoothScores:
     """The spline of a plan; a level on its bound has a cell that reaches half a step beyond."""
     half = plan.step / 2
-    return SmoothScores(plan.n_knots, (plan.bounds[0] - half, plan.bounds[1] + half)).double()
+    low, high = plan.limits
+    return SmoothScores(plan.n_knots, (low - half, high + half)).double()
 
 
 def prior_counts(x: Tensor, plan: ColumnPlan, edges: Tensor, weight: Tensor | None) -> Tensor:
@@ -379,13 +416,15 @@ def lattice_edges(x: Tensor, plan: ColumnPlan) -> Tensor:
     extra = [edges]
     if plan.atoms:
         extra.append(all_edges(torch.tensor(plan.atoms, dtype=x.dtype), plan.step))
-    low, high = plan.bounds
-    for bound, sign in ((low, -1.0), (high, 1.0)):
-        if math.isfinite(bound):
-            extra.append(torch.tensor([bound + sign * plan.step / 2], dtype=x.dtype))
-    merged = torch.cat(extra).sort().values
-    keep = torch.cat([torch.tensor([True]), merged.diff() > plan.step / 4])
-    return merged[keep]
+    return up_to_bounds(torch.cat(extra), plan)
+
+
+def up_to_bounds(edges: Tensor, plan: ColumnPlan) -> Tensor:
+    """Edges of a lattice in order, each once, and those at its bounds."""
+    low, high = plan.limits
+    ends = [end for end in (low - plan.step / 2, high + plan.step / 2) if math.isfinite(end)]
+    merged = torch.cat([edges, edges.new_tensor(ends)]).sort().values
+    return merged[torch.cat([torch.tensor([True]), merged.diff() > plan.step / 4])]
 
 
 def circle_edges(x: Tensor, plan: ColumnPlan) -> Tensor:

@@ -105,7 +105,7 @@ class TableEncoding(StochasticTransform):
 
     def inverse(self, z, context=None, draw: Draw | None = None):
         draw = fresh_draw() if draw is None else draw
-        ends = z.view(len(z), -1, 3)
+        ends = z.view(len(z), len(self.variables), 3)
         columns = []
         for i, (column, plan) in enumerate(zip(self.columns, self.plans, strict=True)):
             own = [ends[:, self.index(i, v.role)] for v in column.variables]
@@ -119,3 +119,9 @@ class TableEncoding(StochasticTransform):
     def snap(self, index: int, u: Tensor) -> Tensor:
         """The three numbers of variable ``index`` where its score is ``u``."""
         return self.columns[self.variables[index].column].snap(u)
+
+    def signless(self, index: int, ends: Tensor) -> Tensor:
+        """Rows of ``ends`` (n, V, 3) in which the sign ``index`` is of a zero: it has none."""
+        i = self.variables[index].column
+        own = [ends[:, self.index(i, v.role)] for v in self.columns[i].variables]
+        return self.columns[i].is_zero(own, len(ends))

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skflow import FlowifiedMLP, FunnelFlow, NormalizingFlow, SelfNormalizingFlow
+from skflow import FlowifiedMLP, FunnelFlow, NormalizingFlow, SelfNormalizingFlow, SurVAEFlow
 from tests.estimators.configurations import FULL_BATCH, PLAIN, QUICK, TRAINED_FULLY
 
 pytestmark = [
@@ -48,6 +48,8 @@ def test_full_batch_passes_every_check(estimator, check):
         FunnelFlow(),
         FlowifiedMLP(),
         FlowifiedMLP((12, 4), augment="gaussian", n_importance_samples=8, max_iter=3),
+        SurVAEFlow(),
+        SurVAEFlow(hidden_layer_sizes=(8,), max_iter=3, contamination=0.1),
     ],
     expected_failed_checks=lambda estimator: STOCHASTIC,
     xfail_strict=True,

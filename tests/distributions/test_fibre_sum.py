@@ -7,7 +7,7 @@ import torch
 
 from skflow.distributions import FibreSum, LocationScale, StandardNormal
 from skflow.flow import Flow
-from skflow.transforms import LULinear, Standardize
+from skflow.transforms import GenerativeAbs, LULinear, Standardize
 from tests.contract.integration import (
     cell_probabilities,
     central_edges,
@@ -83,6 +83,12 @@ def test_larger_sums_are_refused(forgets, n, size):
 def test_columns_must_be_different_ones(columns):
     with pytest.raises(ValueError, match="different columns"):
         FibreSum(StandardNormal(3), 3, "signs", columns)
+
+
+def test_a_bound_cannot_be_summed():
+    bound = Flow([GenerativeAbs(2)], StandardNormal(2))
+    with pytest.raises(ValueError, match="must be exact"):
+        FibreSum(bound, 2)
 
 
 def test_what_it_forgets_must_be_known():

@@ -79,6 +79,17 @@ def test_a_cut_belongs_to_the_interval_above_it():
     assert layer.interval(x).tolist() == [1, 2, 0, 1]
 
 
+@every_cut
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_far_latent_rows_stay_in_the_interval_that_was_drawn(cuts, dtype):
+    layer = make(cuts, 1).to(dtype)
+    z = torch.tensor([-1e3, -40.0, -17.0, 17.0, 40.0, 1e3], dtype=dtype)[:, None]
+    for number in range(len(CUTS[cuts]) + 1):
+        code = torch.full_like(z, number)
+        x = layer.inverse(z, draw=lambda decoder, context, code=code: code)
+        assert torch.equal(layer.interval(x), code[:, 0].long())
+
+
 def test_a_cut_at_zero_is_the_absolute_value_but_for_the_side():
     x = rows(50, 2)
     partition, folded = Partition(2, [0.0]).double(), Abs(2, [0]).double()
