@@ -79,6 +79,9 @@ print(f"new orders {flow.score(new_orders):.2f}; exact: {flow.exact_}")
 # another product, or a large discount on a single item.
 
 
+REASONS = ["counter, delivered", "counter, at night", "weight of another", "discount for one"]
+
+
 def spoil(rows, seed):
     rng = np.random.default_rng(seed)
     odd, reason = rows.copy(), rng.integers(0, 4, len(rows))
@@ -93,7 +96,6 @@ def spoil(rows, seed):
     return odd, reason
 
 
-REASONS = ["counter, delivered", "counter, at night", "weight of another", "discount for one"]
 odd_orders, reason = spoil(make_orders(1_000, seed=2), seed=3)
 
 columns = ["product", "channel", "size"]
@@ -107,49 +109,58 @@ def codes(rows):
 
 
 forest = IsolationForest(n_estimators=300, random_state=0).fit(codes(orders))
-scores = {
-    "flow": [flow.score_samples(rows) for rows in (new_orders, odd_orders)],
-    "isolation forest on codes": [forest.score_samples(codes(r)) for r in (new_orders, odd_orders)],
+parts = flow.score_columns(orders)
+mean, deviation = parts.mean(0), parts.std(0)
+
+
+def by_cell(rows):
+    return (flow.score_columns(rows) - mean) / deviation
+
+
+detectors = {
+    "density of the row": flow.score_samples,
+    "oddest cell": lambda rows: by_cell(rows).min(1),
+    "isolation forest on codes": lambda rows: forest.score_samples(codes(rows)),
 }
-print(f"{'AUROC':<28}{'all':>7}" + "".join(f"{name:>20}" for name in REASONS))
-for name, (usual, odd) in scores.items():
-    line = f"{name:<28}"
+print(f"{'AUROC':<26}{'all':>7}" + "".join(f"{name:>20}" for name in REASONS))
+for name, score in detectors.items():
+    usual, odd = score(new_orders), score(odd_orders)
+    line = f"{name:<26}"
     for which in (reason >= 0, *(reason == i for i in range(4))):
         is_odd = np.r_[np.zeros(len(usual)), np.ones(which.sum())]
         auroc = roc_auc_score(is_odd, -np.r_[usual, odd[which]])
-        line += f"{auroc:7.3f}" if which.all() else f"{auroc:20.3f}"
+        line += f"{auroc:{7 if which.all() else 20}.3f}"
     print(line)
 
 # %%
-# A forest cuts one column at a time, and each of these values is usual by itself.
+# A forest cuts one column at a time, and each of these values is usual by itself. But the density
+# of the row is not the best detector of such errors either: an order without a distance has one
+# density factor less, and so a higher score, than one with. ``score_columns`` splits the score of
+# a row over its cells, and what is usual differs by column. Measured against that, the oddest cell
+# finds the rows that one error spoils.
 #
-# ``score_columns`` splits the score of a row over its cells. Each is given the columns before it
-# in the order of the factorisation, so the blame falls on the later one of two that do not go
-# together: on the distance, rather than on the channel. What is usual depends on the column, so
-# the bars are relative to its mean over ordinary orders.
+# It also tells where to look. Each cell is given those before it in the order of the factorisation
+# (what is missing, categories, whole and rounded numbers, the others), so of two that do not go
+# together the later one gets the blame: a distance being there makes the channel odd.
 
-usual = flow.score_columns(new_orders).mean(0)
-worst = [np.flatnonzero(reason == i)[0] for i in range(4)]
-parts = flow.score_columns(odd_orders.iloc[worst]) - usual
+chosen = [np.flatnonzero(reason == i)[1] for i in range(4)]
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), sharey=True, layout="constrained")
-for axis, i, part, why in zip(axes, worst, parts, REASONS, strict=True):
+for axis, i, part, why in zip(axes, chosen, by_cell(odd_orders.iloc[chosen]), REASONS, strict=True):
     row = odd_orders.iloc[i]
-    values = [f"{v:.2f}" if isinstance(v, float) else str(v) for v in row]
     axis.barh(np.arange(len(row)), part, color=np.where(part < -3, "tab:red", "tab:gray"))
-    for y, value in enumerate(values):
-        axis.text(0.97, y, value, transform=axis.get_yaxis_transform(), ha="right", va="center")
-    axis.set_title(why)
-    axis.set(yticks=np.arange(len(row)), yticklabels=list(orders), xlabel="nats below usual")
-    axis.set_xlim(min(part.min() * 1.1, -8), 8)
-    axis.invert_yaxis()
+    for y, value in enumerate(row):
+        text = f"{value:.2f}" if isinstance(value, float) else str(value)
+        axis.text(0.97, y, text, transform=axis.get_yaxis_transform(), ha="right", va="center")
+    axis.set(title=why, xlabel="deviations from usual", xlim=(min(part.min() * 1.1, -8), 6))
+    axis.set(yticks=np.arange(len(row)), yticklabels=list(orders))
+axes[0].invert_yaxis()
 plt.show()
 
 # %%
 # Missing cells
 # -------------
 # ``impute`` draws them given the other cells of the row. One draw is one possibility: several
-# show how much is known. A size, for instance, is known well from the weight of a tent, and
-# hardly from that of a shirt.
+# show how much is known. Here the sizes of single pairs of boots, from their weight.
 
 known = new_orders[new_orders["size"].notna() & (new_orders["items"] == 1)]
 cases = known[(known["product"] == "boots")].drop_duplicates("weight").sort_values("weight")
@@ -184,7 +195,8 @@ for name in ("shirt", "boots", "tent"):
 print(table.to_string(index=False))
 
 # %%
-# Sampled orders have the columns, dtypes and holes of the table.
+# Sampled orders have the columns, dtypes and holes of the table. A few mix what does not go
+# together, such as boots with the weight of a shirt.
 
 drawn = flow.sample(3_000, random_state=0)
 print(drawn.head())

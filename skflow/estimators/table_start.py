@@ -31,6 +31,7 @@ from skflow.transforms.table_encoding import TableEncoding
 SCREENING_ROWS, FINAL_ROWS, JUDGING_ROWS = 4_000, 20_000, 2_000
 ITERATIONS, FINAL_ITERATIONS = 15, 30
 MAX_COUNTED = 32  # levels of a lattice that are counted one by one; more get a smooth map
+FINE = 1e-4  # step of a lattice, in deviations, below which its cells are points
 MAX_HEAPED = 50_000  # levels whose own frequencies may count beside a spline
 PRIOR_SHARES = (0.1, 0.3, 1.0, 3.0)  # of the rows that the spline counts as
 MIN_JUDGED = 5
@@ -45,8 +46,10 @@ def with_edges(plans: Sequence[ColumnPlan], x: Tensor) -> list[ColumnPlan]:
         if plan.kind in ("lattice", "continuous"):
             modelled = modelled_values(values, plan)
             is_lattice = plan.kind == "lattice"
-            counted = is_lattice and (plan.atoms or len(modelled.unique()) <= MAX_COUNTED)
-            if plan.period or counted:
+            few = is_lattice and len(modelled.unique()) <= MAX_COUNTED
+            if is_lattice and not (plan.period or few):
+                plan = replace(plan, fine=plan.step < FINE * float(modelled.std()))
+            if plan.period or few or (is_lattice and plan.atoms and not plan.fine):
                 edges = (circle_edges if plan.period else lattice_edges)(modelled, plan)
                 plan = replace(plan, edges=tuple(edges.tolist()))
         done.append(plan)
@@ -74,7 +77,7 @@ def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
         column = NumericColumn(candidate, 0).double()
         column.initialize(fit, torch.ones_like(fit))
         (ends,), contribution = column.encode(judge)
-        if plan.kind == "lattice":
+        if plan.kind == "lattice" and not candidate.fine:
             return float((log_normal_mass(ends[:, 1], ends[:, 2]) + contribution).mean())
         return float((contribution - 0.5 * ends[:, 0] ** 2).mean())
 
@@ -85,7 +88,8 @@ def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
     distinct = values.unique() if plan.kind == "lattice" else ()
     if 0 < len(distinct) <= MAX_HEAPED:
         edges = tuple(up_to_bounds(all_edges(distinct, plan.step), plan).tolist())
-        heaped = [replace(best, edges=edges, prior_rows=s * len(values)) for s in PRIOR_SHARES]
+        heap = replace(best, edges=edges, fine=False)
+        heaped = [replace(heap, prior_rows=s * len(values)) for s in PRIOR_SHARES]
         best = max([best, *heaped], key=score)
     return replace(best, atoms=plan.atoms, symmetric=plan.symmetric)
 

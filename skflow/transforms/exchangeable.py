@@ -43,14 +43,18 @@ class ExchangeableColumns(StochasticTransform):
     def forward_by_owner(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `forward`, the contribution kept apart: shape (n, d); and whose each column of z is.
 
-        Column i of z belongs to column ``owner[:, i]`` of x.
+        Column i of z belongs to column ``owner[:, i]`` of x. A group of which a cell is missing
+        (NaN) is missing as a whole, and contributes nothing.
         """
         z, contribution = x.clone(), torch.zeros_like(x)
         owner = torch.arange(x.shape[1], device=x.device).repeat(len(x), 1)
         for group, cone in zip(self.groups, self.cones, strict=True):
             ordered, place = x[:, group].sort(1)
-            z[:, group], volume = cone.forward_per_dimension(ordered)
-            contribution[:, group] = volume - math.lgamma(len(group) + 1) / len(group)
+            opened, volume = cone.forward_per_dimension(ordered)
+            volume = volume - math.lgamma(len(group) + 1) / len(group)
+            gone = ordered.isnan().any(1, keepdim=True)
+            z[:, group] = torch.where(gone, torch.nan, opened)
+            contribution[:, group] = torch.where(gone, 0.0, volume)
             owner[:, group] = torch.tensor(group, device=x.device)[place]
         return z, contribution, owner
 

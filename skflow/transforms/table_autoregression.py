@@ -117,7 +117,7 @@ class TableAutoregression(StochasticTransform):
             generator=generator,
         )
         levels = torch.arange(1, N_STEPS + 2, dtype=torch.float64) / (N_STEPS + 2)
-        self.register_buffer("steps", torch.special.ndtri(levels), persistent=False)
+        self.register_buffer("steps", torch.special.ndtri(levels))
         column = [v.column for v in variables]
         present = [v.role == "present" for v in variables]
         self.register_buffer("column_of", torch.tensor(column, dtype=torch.long), persistent=False)
@@ -215,8 +215,7 @@ class TableAutoregression(StochasticTransform):
         """Classes in copies and a broad component, moved by the network's ``raw`` numbers."""
         c = self.n_copies
         if not self.scores:
-            empty = log_weight.new_zeros(len(log_weight), 0, 1)
-            return empty, empty, empty
+            return raw, raw, raw
         spread = torch.linspace(-COPY_SPREAD, COPY_SPREAD, c, dtype=raw.dtype, device=raw.device)
         spread = spread if c > 1 else torch.zeros_like(spread)
         narrowed = (1 - spread.square().mean()).sqrt()
@@ -273,7 +272,6 @@ class TableAutoregression(StochasticTransform):
 
     def _terms(self, ends, visible, revealed, conditionals) -> Tensor:
         log_levels, scores, angles = conditionals
-        terms = ends.new_zeros(ends.shape[:2])
         codes = torch.where(visible[:, self.codes], ends[:, self.codes, 0], 0.0).long()
         columns, places = [], []
         for j, log_level in enumerate(log_levels):
@@ -295,9 +293,10 @@ class TableAutoregression(StochasticTransform):
                     values = torch.where(here, ends[:, at, :1], 0.0)[..., 0]
                     columns.append(log_point(values, log_weight, mean, deviation))
                 places += at
-        if columns:
-            back = torch.tensor(places, device=ends.device).argsort()
-            terms = torch.cat(columns, 1)[:, back]
+        if not columns:  # constant columns only: zeros, of which training may ask for a gradient
+            return scores[0][..., 0]
+        back = torch.tensor(places, device=ends.device).argsort()
+        terms = torch.cat(columns, 1)[:, back]
         return torch.where(visible & ~revealed, terms, 0.0)
 
     def _latents(self, ends, visible, scores, angles) -> Tensor:

@@ -49,6 +49,9 @@ class ColumnPlan:
     edges : tuple of float
         Between which the values of a circle, or of a lattice of few levels or with atoms, are
         counted; none where there is a spline.
+    fine : bool
+        Whether the cells of a lattice are so narrow that they count as points: their mass is the
+        density times the step, and single precision could not tell their ends apart.
     """
 
     kind: str
@@ -64,6 +67,7 @@ class ColumnPlan:
     n_knots: int = 0
     prior_rows: float = 0.0
     edges: tuple[float, ...] = ()
+    fine: bool = False
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -182,7 +186,7 @@ class NumericColumn(nn.Module):
         if plan.atoms:
             variables.append(Variable(column, "spike", "code", 1 + len(plan.atoms)))
         if plan.kind != "levels" or len(plan.levels) > 1:
-            kind = "point" if plan.kind == "continuous" else "cell"
+            kind = "point" if plan.kind == "continuous" or plan.fine else "cell"
             variables.append(Variable(column, "value", kind, circular=plan.period > 0))
         if plan.symmetric:
             variables.append(Variable(column, "sign", "code", 2))
@@ -251,6 +255,9 @@ class NumericColumn(nn.Module):
         if plan.kind == "continuous":
             u, volume = self.scores(x)
             return three(u), volume
+        if plan.fine:
+            u, volume = self.scores(plan.origin + plan.step * self._cell(x))
+            return three(u), volume
         return self._cell_scores(self._cell(x)), x.new_full(x.shape, -math.log(plan.step))
 
     def _cell_scores(self, cell: Tensor) -> Tensor:
@@ -283,12 +290,13 @@ class NumericColumn(nn.Module):
         if plan.kind == "lattice":
             nearest = plan.origin + plan.step * self._cell(size)
             outside = (nearest < low - plan.step / 4) | (nearest > high + plan.step / 4)
-            counts = here  # an atom has the width of its cell like every other level
+            of_atom = -math.log(plan.step)  # the width of its cell, like every other level
         else:
             outside = (size < low) | (size > high)
-            counts = here & (spike == 0)
+            of_atom = 0.0
         regular = here & (spike == 0)
-        contribution = torch.where(counts, contribution, 0.0)
+        contribution = torch.where(spike > 0, of_atom, contribution)
+        contribution = torch.where(here, contribution, 0.0)
         contribution = torch.where(here & outside, -torch.inf, contribution)
         found = {
             "spike": three(torch.where(here, spike, torch.nan)),
@@ -314,7 +322,10 @@ class NumericColumn(nn.Module):
             level = self._level_of(u)
             lower, upper = self.scores(level), self.scores(level + 1)
             return torch.stack([_middle(lower, upper), lower, upper], 1)
-        return self._cell_scores(self._cell(self.scores.inverse(u).clamp(*self.plan.limits)))
+        cell = self._cell(self.scores.inverse(u).clamp(*self.plan.limits))
+        if self.plan.fine:
+            return three(self.scores(self.plan.origin + self.plan.step * cell)[0])
+        return self._cell_scores(cell)
 
     def _level_of(self, u: Tensor) -> Tensor:
         return self.scores.inverse(u).floor().clamp(0, len(self.levels) - 1)

@@ -25,6 +25,14 @@ COLUMNS = {
         ColumnPlan("lattice", step=1.0, n_knots=6),
         lambda a, r: np.rint(10 * a),
     ),
+    "fine": (
+        ColumnPlan("lattice", step=1.0, n_knots=6, fine=True, bounds=(0.0, math.inf)),
+        lambda a, r: np.rint(1e6 * np.exp(a)),
+    ),
+    "fine_atoms": (
+        ColumnPlan("lattice", step=0.5, fine=True, atoms=(0.0,)),
+        lambda a, r: np.where(r.rand(len(a)) < 0.4, 0.0, 0.5 * np.rint(1e6 * a)),
+    ),
     "rounded": (
         ColumnPlan("lattice", step=0.25, origin=0.1),
         lambda a, r: 0.1 + 0.25 * np.rint(8 * a),
@@ -45,6 +53,7 @@ COLUMNS = {
         ColumnPlan("lattice", step=1.0, n_knots=5, prior_rows=20.0, bounds=(-60.0, 80.0)),
         lambda a, r: np.where(r.rand(len(a)) < 0.3, 5 * np.rint(3 * a), np.rint(15 * a)),
     ),
+    "constant": (ColumnPlan("levels", levels=(4.0,)), lambda a, r: np.full(len(a), 4.0)),
     "levels": (
         ColumnPlan("levels", levels=(-1.0, 0.2, 0.3, 7.0)),
         lambda a, r: np.array([-1.0, 0.2, 0.3, 7.0])[np.digitize(a, [-1, 0, 1])],

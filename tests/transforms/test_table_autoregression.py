@@ -92,7 +92,7 @@ def points_of(flow, column, n_points):
     elif plan.kind == "levels":
         value = [*plan.levels, 4.56]  # one that was never seen stands for all others
         width = [1.0] * len(value)
-    elif plan.kind == "lattice":
+    elif plan.kind == "lattice" and not plan.fine:
         centre = plan.origin if plan.period else 0.0
         reach = 100 if not plan.n_knots else 250
         index = torch.arange(-reach, reach + 1, dtype=torch.float64)
@@ -112,7 +112,7 @@ def points_of(flow, column, n_points):
         value = ((edges[1:] + edges[:-1]) / 2).tolist()
         width = edges.diff().tolist()
         atoms = sorted({s * a for a in plan.atoms for s in ((1, -1) if plan.symmetric else (1,))})
-        value, width = value + atoms, width + [1.0] * len(atoms)
+        value, width = value + atoms, width + [plan.step or 1.0] * len(atoms)
     if plan.missing:
         value, width = [*value, NAN], [*width, 1.0]
     return torch.tensor(value, **LIKE), torch.tensor(width, **LIKE)
@@ -702,6 +702,26 @@ def start_of(x, plans, groups=(), judge=True, max_classes=4, weight=None, seed=0
     )
 
 
+def test_whole_numbers_of_a_wide_range_are_scored_alike_in_both_precisions():
+    r = np.random.RandomState(0)
+    z = r.gamma(2, 1, 600)
+    x = torch.tensor(
+        np.rint(np.c_[z * 1e7, z * 1e7 + r.randn(600) * 1e6, np.r_[0 * z[:200], z[200:] * 1e8]])
+    )
+    plans = [ColumnPlan("lattice", step=1.0), ColumnPlan("lattice", step=1.0)]
+    plans.append(ColumnPlan("lattice", step=1.0, atoms=(0.0,)))
+    flow = start_of(x, plans).flow().eval()
+    encoding, learned = flow.transform.steps
+    assert [plan.fine for plan in encoding.plans] == [True] * 3
+    with torch.no_grad():
+        encoded = encoding(x)[0]
+        exact = learned(encoded)[1]
+        single = learned.float()(encoded.float())[1]
+        drawn = flow.double().sample(500, generator=generator())
+    assert (exact - single).abs().max() < 0.01
+    assert torch.equal(drawn, drawn.round())
+
+
 def test_a_start_of_everything_is_normalised_and_samples():
     flow, x = everything()
     plans = [plan_of(n, p.missing) for n, p in zip(EVERYTHING, flow.transform.steps[0].plans)]  # noqa: B905
@@ -822,3 +842,23 @@ def test_numeric_columns_build_from_their_plans():
     for name in COLUMNS:
         if COLUMNS[name][0].kind != "categorical" and not COLUMNS[name][0].period:
             NumericColumn(COLUMNS[name][0], 0)
+
+
+@torch.no_grad()
+def test_a_group_with_a_missing_cell_is_left_out():
+    names = ["standardised", "categorical", "standardised"]
+    flow, x = make_flow(names, groups=[[0, 2]])
+    half, whole = x.clone(), x.clone()
+    half[:, 0] = NAN
+    whole[:, [0, 2]] = NAN
+    scores = flow.transform.log_prob_by_column(half)
+    assert torch.equal(scores, flow.transform.log_prob_by_column(whole))
+    assert (scores[:, [0, 2]] == 0).all()
+    assert (scores[:, 1] < 0).all()
+
+
+def test_training_a_table_that_says_nothing_has_a_gradient():
+    flow, x = make_flow(["constant"], x=torch.full((20, 1), 4.0, **LIKE))
+    encoded = flow.transform.steps[0](x)[0]
+    learned = flow.transform.steps[1].requires_grad_(True).train()
+    learned(encoded)[1].sum().backward()

@@ -47,7 +47,7 @@ def example(name):
 
 
 def edged(plan, x):
-    if plan.kind != "lattice" or plan.n_knots:
+    if plan.kind != "lattice" or plan.n_knots or plan.fine:
         return plan
     edges = (circle_edges if plan.period else lattice_edges)(x.abs() if plan.symmetric else x, plan)
     fields = {k: getattr(plan, k) for k in plan.__dataclass_fields__}
