@@ -15,7 +15,6 @@ ATOM_SHARE = 0.05  # of the rows: a value more frequent than this has its own pr
 FEW_LEVELS = 64  # irregular values: so many, or fewer, are levels
 MIN_ATOM_LEVELS = 20  # a lattice with fewer levels needs no atoms: each has its cell
 PROMINENCE = 4.0  # an atom of a lattice is so many times as frequent as the levels beside it
-SAME = 1e-9  # relative difference below which two values are one
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ class TableAnswersMixin(FittedFlowMixin):
         Raises
         ------
         ValueError
-            If ``n_draws`` is below 1, or above 1 where nothing is sampled.
+            If ``n_draws`` is below 1, or above 1 where nothing is sampled; if a part of a group of
+            exchangeable columns is missing.
         """
         check_is_fitted(self)
         if strategy not in STRATEGIES:
@@ -116,7 +117,14 @@ class TableAnswersMixin(FittedFlowMixin):
         if n_draws < 1 or (n_draws > 1 and strategy != "sample"):
             raise ValueError(f"n_draws={n_draws}; it counts samples, and there must be one.")
         values = self._read_rows(X, reset=False)
-        incomplete = np.flatnonzero(np.isnan(values).any(1))
+        missing = np.isnan(values)
+        for group in self._recipe["plan"]["groups"]:
+            if (missing[:, group].any(1) & ~missing[:, group].all(1)).any():
+                raise ValueError(
+                    "exchangeable columns can be imputed together only: in some rows of X, some of "
+                    f"the columns {group} are missing and others are not."
+                )
+        incomplete = np.flatnonzero(missing.any(1))
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         generator = torch.Generator(self._device()).manual_seed(seed)
         n_copies = n_draws if strategy == "sample" else TYPICAL_DRAWS

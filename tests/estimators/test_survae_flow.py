@@ -332,6 +332,8 @@ def test_symmetric_exchangeable_and_periodic_columns():
     assert drawn["hour"].between(0, 48).all()
     with pytest.raises(ValueError, match="all or none of the exchangeable"):
         flow.conditional_score_samples(frame, given=["one"])
+    with pytest.raises(ValueError, match="imputed together"):
+        flow.impute(frame.assign(one=np.nan))
 
 
 def test_bounds_are_where_the_density_ends():
