@@ -46,7 +46,7 @@ def make_sets(shapes, n, seed):
 
 
 SHAPES = ["ring", "square", "cross"]
-train, _ = make_sets(SHAPES, 1_200, seed=0)
+train, _ = make_sets(SHAPES, 1_500, seed=0)
 test, kinds = make_sets(SHAPES, 300, seed=1)
 strange, _ = make_sets(["v"], 300, seed=2)
 

@@ -121,7 +121,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     flow_ : skflow.flow.Flow
         The fitted density, in float64.
     n_features_in_ : int
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features_in,)
         Where ``X`` had string column names.
     n_components_ : int
         Width of the latent space: of a table, its numeric columns.
