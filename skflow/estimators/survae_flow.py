@@ -296,11 +296,9 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         return super()._write_rows(values)
 
     def _check_bounds(self, X):
-        if self._rows_are == "table":
-            return  # they are part of the columns' plans
-        if self.bounds is not None:
+        # Those of a table are part of its columns' plans.
+        if self.bounds is not None and self._rows_are != "table":
             raise ValueError("bounds are for tables; images have their levels, sets have none.")
-        return
 
     def _find_noise_floor(self, X):
         n, d = X.shape
