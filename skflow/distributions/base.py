@@ -15,6 +15,13 @@ class Distribution(nn.Module, ABC):
     def log_prob(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Log-density in nats of the rows of ``x`` (n, d): shape (n,)."""
 
+    def log_prob_per_dimension(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """The terms of the chain rule, each column given those before it: shape (n, d).
+
+        They add up to `log_prob`. Where they are not known they are all the same.
+        """
+        return (self.log_prob(x, context) / x.shape[1])[:, None].expand_as(x)
+
     @abstractmethod
     def sample(
         self, n: int, context: Tensor | None = None, generator: torch.Generator | None = None

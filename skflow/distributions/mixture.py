@@ -52,18 +52,29 @@ class GaussianMixture(Distribution):
         """All U: shape (K, d, d)."""
         return triangular_factor(self.log_diagonal, self.upper)
 
-    def component_log_prob(self, x: Tensor) -> Tensor:
-        """Log of every component's weight times its density: shape (n, K)."""
+    def _whitened(self, x: Tensor) -> Tensor:
+        """The rows as every component whitens them: shape (n, K, d)."""
         n_components, d = self.means.shape
         factor = self.factor()
         centre = (self.means[:, None] @ factor)[:, 0]  # (K, d)
         whitened = x @ factor.movedim(1, 0).reshape(d, -1)  # (n, K d)
-        whitened = whitened.view(-1, n_components, d) - centre
+        return whitened.view(-1, n_components, d) - centre
+
+    def component_log_prob(self, x: Tensor) -> Tensor:
+        """Log of every component's weight times its density: shape (n, K)."""
+        d, whitened = x.shape[1], self._whitened(x)
         log_prob = self.log_diagonal.sum(1) - 0.5 * (whitened * whitened).sum(2)
         return log_prob + self.logits.log_softmax(0) - d * LOG_SQRT_2PI
 
     def log_prob(self, x, context=None):
         return torch.logsumexp(self.component_log_prob(x), 1)
+
+    def log_prob_per_dimension(self, x, context=None):
+        # U is upper triangular: column j of x U is a matter of the columns up to j alone.
+        terms = self.log_diagonal - 0.5 * self._whitened(x).square() - LOG_SQRT_2PI
+        so_far = self.logits.log_softmax(0)[:, None] + terms.cumsum(2)
+        so_far = torch.logsumexp(so_far, 1)  # of the first column, the first two, ...
+        return torch.cat([so_far[:, :1], so_far.diff(dim=1)], 1)
 
     def sample(self, n, context=None, generator=None):
         like = {"dtype": self.means.dtype, "device": self.means.device}

@@ -24,6 +24,9 @@ class StandardNormal(Distribution):
     def log_prob(self, x, context=None):
         return -0.5 * (x * x).sum(1) - self.n_features * LOG_SQRT_2PI
 
+    def log_prob_per_dimension(self, x, context=None):
+        return -0.5 * x * x - LOG_SQRT_2PI
+
     def sample(self, n, context=None, generator=None):
         like = {"dtype": self.anchor.dtype, "device": self.anchor.device}
         return torch.randn(n, self.n_features, generator=generator, **like)

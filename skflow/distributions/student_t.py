@@ -26,12 +26,15 @@ class StudentT(Distribution):
         self.log_degrees = nn.Parameter(torch.full((n_features,), math.log(degrees)))
 
     def log_prob(self, x, context=None):
+        return self.log_prob_per_dimension(x).sum(1)
+
+    def log_prob_per_dimension(self, x, context=None):
         nu = self.log_degrees.exp()
         constant = torch.lgamma((nu + 1) / 2) - torch.lgamma(nu / 2)
         constant = constant - 0.5 * (self.log_degrees + math.log(math.pi))
         # hypot keeps x = 1e30 finite where x * x would not be.
         radius = torch.hypot(torch.ones_like(x), x / nu.sqrt())
-        return (constant - (nu + 1) * radius.log()).sum(1)
+        return constant - (nu + 1) * radius.log()
 
     def sample(self, n, context=None, generator=None):
         nu = self.log_degrees.exp()

@@ -47,6 +47,7 @@ from skflow.transforms.flowified import (
 )
 from skflow.transforms.funnel import ConditionalLinear, Funnel
 from skflow.transforms.images import OnFirst, squeeze_order
+from skflow.transforms.ledger import Ledger
 from skflow.transforms.linear import LULinear, Permutation
 from skflow.transforms.marginal import MarginalSpline
 from skflow.transforms.max import GenerativeMax, Max
@@ -103,6 +104,7 @@ __all__ = [
     "HouseholderRotation",
     "LULinear",
     "LeakyReLU",
+    "Ledger",
     "MarginalSpline",
     "Max",
     "MaxPool",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from skflow.transforms.ledger import Ledger
 from skflow.transforms.noise import Draw, Noise
 
 
@@ -45,6 +46,16 @@ class Transform(nn.Module, ABC):
         z, contribution = forward_with(self, x, context, noise)
         return z, contribution, torch.zeros_like(contribution)
 
+    def forward_booked(
+        self, x: Tensor, context: Tensor | None, noise: Noise | None, ledger: Ledger
+    ) -> Tensor:
+        """As `forward`; the contribution goes into ``ledger``, to whom it belongs."""
+        z, contribution = forward_with(self, x, context, noise)
+        ledger.spread(contribution)
+        if z.shape != x.shape:
+            ledger.open(z.shape[1])
+        return z
+
     @torch.no_grad()
     def initialize(
         self, x: Tensor, weight: Tensor | None = None, context: Tensor | None = None
@@ -65,6 +76,11 @@ class DimensionwiseTransform(Transform):
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         z, contributions = self.forward_per_dimension(x, context)
         return z, contributions.sum(1)
+
+    def forward_booked(self, x, context, noise, ledger):
+        z, contributions = self.forward_per_dimension(x, context)
+        ledger.book(contributions)
+        return z
 
 
 class StochasticTransform(Transform):
@@ -149,6 +165,11 @@ class Compose(StochasticTransform):
             x, more_volume, more_dropped = step.forward_in_parts(x, context, noise)
             volume, dropped = volume + more_volume, dropped + more_dropped
         return x, volume, dropped
+
+    def forward_booked(self, x, context, noise, ledger):
+        for step in self.steps:
+            x = step.forward_booked(x, context, noise, ledger)
+        return x
 
     def inverse(self, z, context=None, draw=None):
         for step in reversed(self.steps):

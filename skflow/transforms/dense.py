@@ -123,6 +123,10 @@ class SquareLinear(FactorisedTransform):
             z, log_det = torch.addmm(self.bias, rows, self.weight.T), self.log_det
         return to_rows(z, self.n_positions), (self.n_positions * log_det).expand(x.shape[0])
 
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.map_linearly(self.weight, self.n_positions)
+        return self.forward(x)[0]
+
     def inverse(self, z, context=None):
         rows = to_channels(z, self.n_positions) - self.bias
         return to_rows(self._solve(rows), self.n_positions)

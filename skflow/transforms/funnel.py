@@ -105,6 +105,16 @@ class Funnel(StochasticTransform):
         z, log_det, log_dropped = self.forward_in_parts(x, context, noise)
         return z, log_det + log_dropped
 
+    def forward_booked(self, x, context, noise, ledger):
+        z, dropped = x[:, self.kept], x[:, self.dropped]
+        going_on, closing = ledger.part(self.kept), ledger.part(self.dropped)
+        if self.transform is not None:
+            beside = self._beside(dropped, context)
+            z = self.transform.forward_booked(z, beside, noise, going_on)
+        closing.spread(self.decoder.log_prob(dropped, self._beside(z, context)))
+        ledger.close(going_on, closing)
+        return z
+
     def inverse(self, z, context=None, draw=None):
         draw = fresh_draw() if draw is None else draw
         dropped = draw(self.decoder, self._beside(z, context))

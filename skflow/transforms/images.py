@@ -50,6 +50,13 @@ class OnFirst(StochasticTransform):
         z, *parts = self.transform.forward_in_parts(x[:, : self.n_columns], context, noise)
         return torch.cat([z, x[:, self.n_columns :]], 1), *parts
 
+    def forward_booked(self, x, context, noise, ledger):
+        position = torch.arange(x.shape[1], device=x.device)
+        first, rest = (ledger.part(p) for p in (position[: self.n_columns], position[self.n_columns :]))
+        z = self.transform.forward_booked(x[:, : self.n_columns], context, noise, first)
+        ledger.join(first, rest)
+        return torch.cat([z, x[:, self.n_columns :]], 1)
+
     def inverse(self, z, context=None, draw=None):
         x = inverse_with(self.transform, z[:, : self.n_columns], context, draw)
         return torch.cat([x, z[:, self.n_columns :]], 1)

@@ -63,6 +63,10 @@ class LULinear(Transform):
         log_det = self.n_positions * self.log_diagonal.sum()
         return to_rows(z, self.n_positions), log_det.expand(x.shape[0])
 
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.map_linearly(self.weight, self.n_positions)
+        return self.forward(x)[0]
+
     def inverse(self, z, context=None):
         lower, upper = self._factors()
         rows = (to_channels(z, self.n_positions) - self.bias)[:, self.order.argsort()]
@@ -96,6 +100,10 @@ class Permutation(DimensionwiseTransform):
 
     def forward_per_dimension(self, x, context=None):
         return x[:, self.order], torch.zeros_like(x)
+
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.reorder(self.order)
+        return x[:, self.order]
 
     def inverse(self, z, context=None):
         return z[:, self.order.argsort()]

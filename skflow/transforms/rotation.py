@@ -96,6 +96,10 @@ class OrthogonalTransform(Transform):
         z = to_channels(x, self.n_positions) @ self.matrix()
         return to_rows(z, self.n_positions), x.new_zeros(x.shape[0])
 
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.turn(self.matrix(), self.n_positions)
+        return self.forward(x)[0]
+
     def inverse(self, z, context=None):
         x = to_channels(z, self.n_positions) @ self.matrix().T
         return to_rows(x, self.n_positions)

@@ -76,5 +76,10 @@ class Whiten(Transform):
         z = (x - self.mean) @ self.axes / self.scale
         return z, -self.scale.log().sum().expand(x.shape[0])
 
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.turn(self.axes)
+        ledger.book(-self.scale.log())
+        return self.forward(x)[0]
+
     def inverse(self, z, context=None):
         return (z * self.scale) @ self.axes.T + self.mean

@@ -1,0 +1,121 @@
+"""Whose the log-volume is: contributions kept apart by dimension, through layers that mix them."""
+
+import torch
+from torch import Tensor
+
+
+class Ledger:
+    r"""Contributions of the layers that rows have gone through, by dimension and by column.
+
+    `Transform.forward_booked` writes into it. ``by_column`` is of the columns the rows began with,
+    ``by_dimension`` of the present dimensions; row by row each adds up to the contribution of all
+    layers. The rules:
+
+    * An elementwise map, a coupling, an autoregressive map books each dimension's log-derivative.
+    * A permutation takes the dimensions' accounts along.
+    * A dense map ``z = W x`` is a rotation followed by a stretching, :math:`W = S Q` with
+      :math:`S = (W W^T)^{1/2}`. The rotation hands accounts on in proportion to its squared
+      entries; the stretching books the diagonal of :math:`\log S`, whose trace is log|det W|.
+      Whitening so books minus half the log of every axis's variance on that axis.
+    * A funnel closes the accounts of the dimensions it drops; what it says of them is spread over
+      them evenly. From then on ``by_dimension`` is of the others alone.
+    * Any other map spreads its contribution evenly: no ranking comes from it. If it keeps the
+      number of dimensions (a convolution) the accounts stay in their places, else new ones open.
+
+    The published method has per-element terms alone and says nothing of dense maps; their rule is
+    ours.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, d)
+        The rows before the first layer.
+
+    Attributes
+    ----------
+    by_dimension, by_column : Tensor of shape (n, d)
+        In nats.
+
+    References
+    ----------
+    Das, Abbeel, Spanos (2019), "Dimensionality Reduction Flows", arXiv:1908.01686.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skflow.transforms import Affine, Compose, Coupling, Ledger, LULinear
+    >>> flow = Compose([LULinear(4), Coupling(4, Affine())])
+    >>> x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    >>> ledger = Ledger(x)
+    >>> z = flow.forward_booked(x, None, None, ledger)
+    >>> torch.allclose(ledger.by_column.sum(1), flow(x)[1])
+    True
+    """
+
+    def __init__(self, x: Tensor):
+        self.by_dimension = torch.zeros_like(x)
+        self.by_column = torch.zeros_like(x)
+        # Shares of the columns (second axis) in the present dimensions; both ways they sum to 1.
+        self._shares = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+
+    def book(self, contributions: Tensor) -> None:
+        """Add one contribution for every row and present dimension: shape (n, d), or (d,)."""
+        self.by_dimension = self.by_dimension + contributions
+        self.by_column = self.by_column + contributions @ self._shares
+
+    def spread(self, contribution: Tensor) -> None:
+        """Add a contribution of shape (n,) that nobody in particular has made."""
+        d = self.by_dimension.shape[1]
+        self.book((contribution / d)[:, None].expand(-1, d))
+
+    def reorder(self, order: Tensor) -> None:
+        """Follow the dimensions to their new places."""
+        self.by_dimension = self.by_dimension[:, order]
+        self._shares = self._shares[order]
+
+    def turn(self, rotation: Tensor, n_positions: int = 1) -> None:
+        """Follow ``z = x Q`` with Q orthogonal, the same at every position."""
+        shares = _at_every_position(rotation.T.square(), n_positions)
+        self.by_dimension = self.by_dimension @ shares.T
+        self._shares = shares @ self._shares
+
+    def map_linearly(self, weight: Tensor, n_positions: int = 1) -> None:
+        """Follow ``z = W x``, and book its log|det W|; at every position the same."""
+        left, scales, right = torch.linalg.svd(weight)
+        self.turn((left @ right).T, n_positions)
+        log_stretching = left.square() @ scales.log()
+        self.book(log_stretching.repeat_interleave(n_positions))
+
+    def open(self, n_dimensions: int) -> None:
+        """Begin with new dimensions, each made of all columns alike."""
+        n, d = self.by_column.shape
+        self.by_dimension = self.by_column.new_zeros(n, n_dimensions)
+        self._shares = self._shares.new_full((n_dimensions, d), 1 / d)
+
+    def part(self, dimensions: Tensor) -> "Ledger":
+        """The accounts of some dimensions alone; what is booked there is not booked here."""
+        part = Ledger(self.by_column)
+        part.by_dimension = self.by_dimension[:, dimensions]
+        part._shares = self._shares[dimensions]
+        return part
+
+    def join(self, *parts: "Ledger") -> None:
+        """Go on with the accounts of parts, side by side."""
+        self._add_columns(parts)
+        self.by_dimension = torch.cat([part.by_dimension for part in parts], 1)
+        self._shares = torch.cat([part._shares for part in parts])
+
+    def close(self, going_on: "Ledger", closing: "Ledger") -> None:
+        """Go on with one part; the other keeps what it has, in ``by_column``."""
+        self._add_columns((going_on, closing))
+        self.by_dimension, self._shares = going_on.by_dimension, going_on._shares
+
+    def _add_columns(self, parts: "tuple[Ledger, ...]") -> None:
+        self.by_column = self.by_column + sum(part.by_column for part in parts)
+
+
+def _at_every_position(shares: Tensor, n_positions: int) -> Tensor:
+    if n_positions == 1:
+        return shares
+    return torch.kron(
+        shares.contiguous(), torch.eye(n_positions, dtype=shares.dtype, device=shares.device)
+    )
