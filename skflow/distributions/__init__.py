@@ -7,11 +7,13 @@ from skflow.distributions.conditional import (
     LocationScale,
 )
 from skflow.distributions.conditional_mixture import ConditionalMixture, split_mixture
+from skflow.distributions.factors import FactorDecoder
 from skflow.distributions.fibre_sum import FibreSum
 from skflow.distributions.gumbel import Gumbel
 from skflow.distributions.linear import LinearDecoder
 from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import StandardNormal
+from skflow.distributions.standard_decoder import StandardDecoder
 from skflow.distributions.student_t import StudentT
 
 __all__ = [
@@ -20,11 +22,13 @@ __all__ = [
     "ConditionalMixture",
     "Decoder",
     "Distribution",
+    "FactorDecoder",
     "FibreSum",
     "GaussianMixture",
     "Gumbel",
     "LinearDecoder",
     "LocationScale",
+    "StandardDecoder",
     "StandardNormal",
     "StudentT",
     "split_mixture",

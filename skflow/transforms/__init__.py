@@ -38,6 +38,7 @@ from skflow.transforms.elementwise import (
     PReLU,
     SmoothLeakyReLU,
 )
+from skflow.transforms.factors import Factors
 from skflow.transforms.flow_decoder import FlowDecoder
 from skflow.transforms.flowified import (
     flowified_average_pool,
@@ -93,6 +94,7 @@ __all__ = [
     "Elementwise",
     "ExactConvolution",
     "FactorisedTransform",
+    "Factors",
     "Family",
     "FlowDecoder",
     "Funnel",
