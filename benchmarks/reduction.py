@@ -241,7 +241,7 @@ def save_pictures(model, X_test, path: Path) -> None:
         *model.sample(2 * n, random_state=0).reshape(2, n, 784),
         X_test[:n],
         model.inverse_transform(latent),
-        model.inverse_transform(latent, sample=True, random_state=0),
+        model.inverse_transform(latent, mode="sample", random_state=0),
     ]
     grid = np.stack(rows).reshape(len(rows), n, 28, 28).transpose(0, 2, 1, 3)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -68,7 +68,7 @@ def back(model):
 
 
 def drawn(k, seed):
-    return flows[k].inverse_transform(latent[k], sample=True, random_state=seed)
+    return flows[k].inverse_transform(latent[k], mode="sample", random_state=seed)
 
 
 restored = {

@@ -41,7 +41,7 @@ print(f"exact: {flow.exact_}; {bits_per_dimension(flow, X_test):.2f} bits per pi
 
 Z = flow.transform(X_test)
 pca = PCA(8).fit(X_train)
-mean, drawn = flow.inverse_transform(Z), flow.inverse_transform(Z, sample=True, random_state=0)
+mean, drawn = flow.inverse_transform(Z), flow.inverse_transform(Z, mode="sample", random_state=0)
 for name, images in {
     "mean": mean,
     "drawn": drawn,

@@ -11,14 +11,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "FlowifiedMLP": "skflow.estimators",
     "FunnelFlow": "skflow.estimators",
+    "MultiscaleFlow": "skflow.estimators",
     "NormalizingFlow": "skflow.estimators",
     "SelfNormalizingFlow": "skflow.estimators",
     "SurVAEFlow": "skflow.estimators",
     "flowify": "skflow.flowification",
 }
 
-__all__ = ["FlowifiedMLP", "FunnelFlow", "NormalizingFlow", "SelfNormalizingFlow"]
-__all__ += ["SurVAEFlow", "__version__", "flowify"]
+__all__ = ["FlowifiedMLP", "FunnelFlow", "MultiscaleFlow", "NormalizingFlow"]
+__all__ += ["SelfNormalizingFlow", "SurVAEFlow", "__version__", "flowify"]
 
 
 def __getattr__(name: str):

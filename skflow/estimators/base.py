@@ -145,7 +145,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         weight = check_weight(sample_weight, X)
         if X_val is not None:
             X_val = self._read_rows(X_val, reset=False)
-        rows = _positive_rows(X, weight)
+        rows = positive_rows(X, weight)
         bounds = self._resolve_bounds(rows, X_val, continuing)
         check_within(bounds, rows.x.numpy(), "X")
         if X_val is not None:
@@ -233,7 +233,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         frame = FrameTemplate.of(X) if first else self._frame
         X = self._read_rows(X, reset=first, min_rows=2 if first else 1)
         weight = check_weight(sample_weight, X)
-        rows = _positive_rows(X, weight)
+        rows = positive_rows(X, weight)
         bounds = self._resolve_bounds(rows, None, not first)
         check_within(bounds, rows.x.numpy(), "X")
         rng = check_random_state(self.random_state)
@@ -371,7 +371,8 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         return tags
 
 
-def _positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
+def positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
+    """The rows whose weight is not 0."""
     if weight is None:
         return Rows(torch.tensor(X), None)
     kept = weight > 0

@@ -214,12 +214,15 @@ class FittedFlowMixin(
         check_is_fitted(self)
         Z = check_array(X, dtype=np.float64, ensure_all_finite=False)
         check_finite(self, Z, "X")
-        if Z.shape[1] != self.n_components_:
+        self._check_latent_width(Z.shape[1])
+        return self._by_chunks(decode, Z)
+
+    def _check_latent_width(self, width: int) -> None:
+        if width != self.n_components_:
             raise ValueError(
-                f"X has {Z.shape[1]} columns, but the latent space of this "
+                f"X has {width} columns, but the latent space of this "
                 f"{type(self).__name__} has {self.n_components_}."
             )
-        return self._by_chunks(decode, Z)
 
     # -- outlier detector ---------------------------------------------------------------------
 

@@ -141,11 +141,12 @@ def _channel_funnel(plan, shape: ImageShape, kept: int, generator) -> Funnel:
         transform = Coupling(n_kept, family, n_kept=0, network=network)
     elif plan["funnel"] == "dense":
         transform = ConditionalLinear(n_kept, n_dropped, height * width)
-    decoder = _channel_decoder(plan, latent, dropped, generator)
+    decoder = channel_decoder(plan, latent, dropped, generator)
     return Funnel(prod(shape), n_kept, decoder, transform)
 
 
-def _channel_decoder(plan, latent: ImageShape, dropped: ImageShape, generator) -> Decoder:
+def channel_decoder(plan, latent: ImageShape, dropped: ImageShape, generator) -> Decoder:
+    """Density of the dropped channels given the latent ones around them."""
     hidden, n_dropped = plan["n_hidden_channels"], prod(dropped)
     if plan["decoder"] == "spline":
         family = make_family("spline", plan["n_bins"])

@@ -4,6 +4,7 @@ The product of the two is the density of the start: a narrower flow begins exact
 one does.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -18,6 +19,7 @@ from skflow.distributions import (
     GaussianMixture,
     LinearDecoder,
     LocationScale,
+    StandardDecoder,
     StandardNormal,
     StudentT,
     split_mixture,
@@ -49,6 +51,7 @@ def _spline(n_features, n_context, hidden_layer_sizes, generator):
 
 # From (dropped columns, latent columns, sizes, generator) to a decoder that begins near N(0, I).
 _MAKE: dict[str, MakeDecoder] = {
+    "standard": lambda m, k, h, g: StandardDecoder(m),
     "gaussian": lambda m, k, h, g: LocationScale(StandardNormal(m), k, h, generator=g),
     "student_t": lambda m, k, h, g: LocationScale(StudentT(m, NEARLY_NORMAL), k, h, generator=g),
     "lowrank": lambda m, k, h, g: ConditionalLowRankGaussian(m, k, RANK, h, generator=g),
@@ -121,6 +124,17 @@ def rotated(base: Distribution, rotation: Tensor | None) -> Distribution:
     if rotation is None or not isinstance(base, GaussianMixture):
         return base
     return base.rotated(rotation)
+
+
+def reordered(base: Distribution, order: Tensor) -> Distribution:
+    """The density of the columns in another order."""
+    if isinstance(base, StudentT):
+        moved = copy.deepcopy(base)
+        with torch.no_grad():
+            moved.log_degrees.copy_(base.log_degrees[order])
+        return moved
+    eye = torch.eye(base.n_features, dtype=torch.float64, device=order.device)
+    return rotated(base, eye[:, order])
 
 
 def narrowed(

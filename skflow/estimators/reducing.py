@@ -56,18 +56,18 @@ class ReducingFlow(ImageFlow):
         z = z + intensity**0.5 * spread * noise(z, z.shape[1])
         learned.initialize(z, some.weight, noise=noise)
 
-    def inverse_transform(self, X, *, sample=False, random_state=None):
+    def inverse_transform(self, X, *, mode="mean", random_state=None):
         """Rows in data space of latent rows.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_components)
             Latent rows.
-        sample : bool, default=False
-            Whether to draw what the latent rows leave open. By default it is set to the decoder's
-            mean, which gives one typical row.
+        mode : {"mean", "sample"}, default="mean"
+            What becomes of what the latent rows leave open: the decoder's mean, which gives one
+            typical row, or a draw.
         random_state : int, RandomState instance or None, default=None
-            With ``sample``: an int gives the same rows each time.
+            With "sample": an int gives the same rows each time.
 
         Returns
         -------
@@ -76,7 +76,14 @@ class ReducingFlow(ImageFlow):
         """
         check_is_fitted(self)
         draw = mean_draw
-        if sample:
+        if check_mode(mode) == "sample":
             seed = int(check_random_state(random_state).randint(2**31 - 1))
             draw = fresh_draw(torch.Generator(self._device()).manual_seed(seed))
         return self._decode_rows(X, lambda z: self.flow_.decode(z, draw=draw))
+
+
+def check_mode(mode: str) -> str:
+    """How `inverse_transform` is to fill in what latent rows leave open."""
+    if mode not in ("mean", "sample"):
+        raise ValueError(f"mode={mode!r}; choose 'mean' or 'sample'.")
+    return mode

@@ -140,12 +140,11 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
         knots = [max(4, n // ROWS_PER_KNOT)]
     whitened = [replace(plain, whiten=True, shrinkage=s) for s in SHRINKAGES]
     columnwise = [replace(plain, marginal_knots=k) for k in knots]
-    marginal = [
-        *columnwise,
-        *(replace(recipe, whiten=True, shrinkage=SHRINKAGES[0]) for recipe in columnwise),
-    ]
+    both = [replace(recipe, whiten=True, shrinkage=SHRINKAGES[0]) for recipe in columnwise]
+    marginal = [*columnwise, *both]
     return {
         "columnwise": [plain, *columnwise],
+        "axes": [*whitened, *both],
         "standard": [plain],
         "whiten": whitened,
         "marginal": marginal,
@@ -168,8 +167,9 @@ def choose_start(
     ----------
     folds : list of (Rows, Rows)
         Rows to fit to and rows to judge by.
-    start : {"auto", "standard", "whiten", "marginal", "columnwise"}
-        "columnwise" is "auto" without whitening, which would mix the pixels of an image.
+    start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes"}
+        "columnwise" is "auto" without whitening, which would mix the pixels of an image; "axes"
+        always whitens.
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
@@ -227,7 +227,7 @@ def choose_start(
 def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> StartRecipe:
     """The recipe where nothing is held out to choose by: few parameters, all shrunk."""
     recipe = StartRecipe(d, bounded=bounded, base="normal" if base == "auto" else base)
-    if start in ("auto", "whiten"):
+    if start in ("auto", "whiten", "axes"):
         recipe = replace(recipe, whiten=True)
     elif start == "marginal":
         recipe = replace(recipe, marginal_knots=max(4, min(KNOTS[0], n // ROWS_PER_KNOT)))

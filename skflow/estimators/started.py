@@ -2,6 +2,7 @@
 
 import copy
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict
 from numbers import Real
 
@@ -40,6 +41,12 @@ class StartedFlow(BaseFlow):
 
     def _initialize(self, flow: Flow, rows: Rows, generator: torch.Generator) -> None:
         """Set what learned layers take from the data; the default ones begin at the start."""
+
+    def _oriented(
+        self, start: Start, plan: dict, draw_rows: Callable[[], Rows], generator: torch.Generator
+    ) -> tuple[Start, dict]:
+        """Turn the start, or complete the plan, by the rows; here as they are."""
+        return start, plan
 
     def _start_options(self) -> tuple[str, str]:
         """Which starts and bases to choose from: see `choose_start`."""
@@ -95,7 +102,10 @@ class StartedFlow(BaseFlow):
                 start = chosen.recipe.fit(spread_rows(to_fit), bounds, rng)
         started = []
         for plan in plans:
-            flow = self._assemble(copy.deepcopy(start), plan, generator)
+            own, plan = self._oriented(
+                copy.deepcopy(start), plan, lambda: spread_rows(to_fit), generator
+            )
+            flow = self._assemble(own, plan, generator)
             self._initialize(flow, spread_rows(to_fit), generator)
             started.append((flow, {"start": asdict(start.recipe), "plan": plan}))
         return started

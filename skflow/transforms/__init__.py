@@ -59,6 +59,7 @@ from skflow.transforms.reconstruction import Reconstruction
 from skflow.transforms.relu import GenerativeReLU, ReLU
 from skflow.transforms.rotation import (
     CayleyRotation,
+    FixedRotation,
     HouseholderRotation,
     OrthogonalTransform,
     make_rotation,
@@ -96,6 +97,7 @@ __all__ = [
     "FactorisedTransform",
     "Factors",
     "Family",
+    "FixedRotation",
     "FlowDecoder",
     "Funnel",
     "GenerativeAbs",

@@ -52,7 +52,9 @@ class OnFirst(StochasticTransform):
 
     def forward_booked(self, x, context, noise, ledger):
         position = torch.arange(x.shape[1], device=x.device)
-        first, rest = (ledger.part(p) for p in (position[: self.n_columns], position[self.n_columns :]))
+        first, rest = (
+            ledger.part(p) for p in (position[: self.n_columns], position[self.n_columns :])
+        )
         z = self.transform.forward_booked(x[:, : self.n_columns], context, noise, first)
         ledger.join(first, rest)
         return torch.cat([z, x[:, self.n_columns :]], 1)

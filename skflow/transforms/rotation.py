@@ -169,6 +169,26 @@ class HouseholderRotation(OrthogonalTransform):
         return eye - v @ torch.linalg.solve_triangular(triangle, v.T, upper=True)
 
 
+class FixedRotation(Transform):
+    """``z = x Q`` with an orthogonal Q that is part of the state and not trained; I at first."""
+
+    matrix: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(n_features, dtype=torch.float64))
+
+    def forward(self, x, context=None):
+        return x @ self.matrix, x.new_zeros(x.shape[0])
+
+    def forward_booked(self, x, context, noise, ledger):
+        ledger.turn(self.matrix)
+        return x @ self.matrix
+
+    def inverse(self, z, context=None):
+        return z @ self.matrix.T
+
+
 def make_rotation(
     n_features: int,
     n_positions: int = 1,

@@ -3,7 +3,14 @@
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skflow import FlowifiedMLP, FunnelFlow, NormalizingFlow, SelfNormalizingFlow, SurVAEFlow
+from skflow import (
+    FlowifiedMLP,
+    FunnelFlow,
+    MultiscaleFlow,
+    NormalizingFlow,
+    SelfNormalizingFlow,
+    SurVAEFlow,
+)
 from tests.estimators.configurations import FULL_BATCH, PLAIN, QUICK, TRAINED_FULLY
 
 pytestmark = [
@@ -34,6 +41,9 @@ STOCHASTIC = {
         FunnelFlow(**FULL_BATCH, funnel="dense", decoder="full", contamination=0.1),
         FlowifiedMLP(**PLAIN),
         FlowifiedMLP(**PLAIN, decoder="student_t", contamination=0.1),
+        MultiscaleFlow(**FULL_BATCH),
+        MultiscaleFlow(**FULL_BATCH, factor_out="likelihood", n_scales=2, contamination=0.1),
+        MultiscaleFlow(**FULL_BATCH, factor_out="variance", architecture="coupling"),
     ]
 )
 def test_full_batch_passes_every_check(estimator, check):
@@ -47,6 +57,9 @@ def test_full_batch_passes_every_check(estimator, check):
         SelfNormalizingFlow(),
         FunnelFlow(),
         FlowifiedMLP(),
+        MultiscaleFlow(),
+        MultiscaleFlow(1, **{**QUICK, "random_state": None}, prior="vae", contamination=0.1),
+        MultiscaleFlow(**{**QUICK, "random_state": None}, prior="lowrank"),
         FlowifiedMLP((12, 4), augment="gaussian", n_importance_samples=8, max_iter=3),
         SurVAEFlow(),
         SurVAEFlow(hidden_layer_sizes=(8,), max_iter=3, contamination=0.1),

@@ -56,7 +56,7 @@ def test_a_network_that_never_widens_is_exact(activation, sizes, table):
     Z = flow.transform(table)
     assert Z.shape == (500, sizes[-1])
     np.testing.assert_allclose(flow.transform(flow.inverse_transform(Z)), Z, atol=1e-5)
-    drawn = flow.inverse_transform(Z, sample=True, random_state=0)
+    drawn = flow.inverse_transform(Z, mode="sample", random_state=0)
     np.testing.assert_allclose(flow.transform(drawn), Z, atol=1e-5)
     loaded = pickle.loads(pickle.dumps(flow))
     assert np.array_equal(loaded.score_samples(table), flow.score_samples(table))

@@ -48,7 +48,7 @@ def test_every_combination_keeps_its_promises(decoder, funnel, table):
     assert flow.bound_gap_ == 0
     Z = flow.transform(table)
     assert Z.shape == (600, 3)
-    for options in ({}, {"sample": True, "random_state": 1}):
+    for options in ({}, {"mode": "sample", "random_state": 1}):
         back = flow.inverse_transform(Z, **options)
         np.testing.assert_allclose(flow.transform(back), Z, atol=1e-5)
     parts = flow.score_components(table)

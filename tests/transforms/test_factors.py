@@ -81,7 +81,8 @@ def test_the_bound_rises_to_the_density_from_below():
         joint = [layer.decoder.log_prob(row.expand(len(z), -1), z) + prior for row in x]
         true = torch.stack([j.logsumexp(0) for j in joint])
     assert (one < true).all()
-    assert (one.mean() < many.mean()) and (many.mean() < true.mean() + 0.01)
+    assert one.mean() < many.mean()
+    assert many.mean() < true.mean() + 0.01
     assert true.mean() - many.mean() < 0.2 * (true.mean() - one.mean())
 
 
@@ -101,7 +102,8 @@ def test_extreme_rows_stay_finite_and_back_again(hidden):
     x = torch.tensor([[1e6, -1e6, 0, 1, 1e3]], dtype=torch.float64, requires_grad=True)
     z, contribution = layer(x, None, no_noise)
     gradients = torch.autograd.grad(contribution.sum() / 1e12, list(layer.parameters()))
-    assert z.isfinite().all() and contribution.isfinite().all()
+    assert z.isfinite().all()
+    assert contribution.isfinite().all()
     assert all(g.isfinite().all() for g in gradients)
     assert layer.inverse(z, draw=mean_draw).shape == (1, D)
 

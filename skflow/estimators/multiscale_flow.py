@@ -1,0 +1,601 @@
+"""MultiscaleFlow: latent dimensions ranked by what they contribute, and cut off scale by scale."""
+
+import copy
+import warnings
+from itertools import pairwise
+from math import ceil, prod
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.decomposition import FactorAnalysis
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skflow._compat import Interval, StrOptions
+from skflow.distributions import StandardNormal, StudentT
+from skflow.estimators.base import positive_rows
+from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
+from skflow.estimators.funnel_flow import IMAGE_DECODERS as FUNNEL_DECODERS
+from skflow.estimators.multiscale_layers import (
+    image_layers,
+    scale_shapes,
+    squeeze_orders,
+    table_layers,
+)
+from skflow.estimators.narrowing import DECODERS, check_dropped, narrowed, reordered, rotated
+from skflow.estimators.ranking import (
+    GeneratorNorms,
+    column_contributions,
+    log_derivative_contributions,
+    principal_directions,
+)
+from skflow.estimators.reducing import ReducingFlow, check_mode
+from skflow.estimators.starts import Rows, Start, StartRecipe, drawn_by_weight
+from skflow.flow import Flow
+from skflow.kernels.moments import weighted_moments
+from skflow.transforms import Compose, Factors, FixedRotation, Permutation
+from skflow.transforms.noise import Draw, fresh_draw
+
+BY_DIRECTION = ("entropy", "variance")
+WITH_FACTORS = ("lowrank", "vae")
+LOW_DIMENSIONAL = (*WITH_FACTORS, "flow")
+SCALES = ((64, 1), (300, 2))  # columns below which so many scales are the default; beyond, 3
+IMAGE_DECODERS = (*FUNNEL_DECODERS, "standard")
+ROUNDING = 1e-9
+MEAN_DRAWS = 64  # that the mean of what a latent row leaves open is taken over
+
+
+class MultiscaleFlow(ReducingFlow):
+    """Density and ranked latent dimensions: those that contribute most come first.
+
+    The flow cuts dimensions off scale by scale, half of those left each time, so that the ones
+    that matter go through more layers; which ones is decided from the data. What is cut off is
+    described by a conditional density, so the likelihood stays exact. After the fit the latents
+    are ranked by explained entropy: `transform` gives the most informative first, and any number
+    of the first columns can be taken back to data space by `inverse_transform`. So one fit serves
+    every number of components.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=None
+        Latent dimensions that `transform` gives: their number, the share of the summed entropy
+        power that they are to explain (see ``explained_entropy_ratio_``), or None for all.
+        With a ``prior`` of few dimensions it is that prior's width: a number, a share of the
+        columns, or None for half of them.
+    factor_out : {"auto", "entropy", "variance", "likelihood", "random"} or array-like of int, \
+            default="auto"
+        What the dimensions are ranked by before any is cut off. "auto" is "entropy", or
+        "likelihood" for images.
+
+        - "entropy", "variance": the flow works on the directions of the start's space that say
+          most about X, ranked by the entropy or the variance that they explain in X (units
+          matter, as in PCA). With prior "lowrank" or "vae" it works on columns by their variance:
+          a mixture of columns has no noise of its own.
+        - "likelihood": the flow works on the columns. Those whose log-derivatives contribute most
+          to the log-likelihood of a pre-trained flow without cuts come first: the paper's rule.
+        - "random": columns in random order, to compare with.
+        - An array: positions of the columns, the first to keep first; those not named follow.
+    n_scales : int or "auto", default="auto"
+        1 means that nothing is cut off. "auto" is 1 below 64 columns, 2 below 300, else 3.
+    decoder : {"auto", "standard", "gaussian", "lowrank", "full", "student_t", "mixture", \
+            "spline"}, default="auto"
+        Density of what is cut off: "standard" is the paper's N(0, I); the others are conditional
+        on what is kept, see `FunnelFlow`.
+    prior : {"normal", "lowrank", "vae", "flow"}, default="normal"
+        "normal": the base on all latents that are left. The others put a prior of
+        ``n_components`` dimensions behind the last scale. "lowrank": factor analysis, exact,
+        whose posterior mean is the latent row. "vae": a variational autoencoder that begins there,
+        a bound. "flow": one more cut, and layers on what is left.
+    architecture : {"autoregressive", "coupling"}, default="autoregressive"
+        "autoregressive" maps in the order of the ranking: the first k latents are a function of
+        the first k dimensions alone, so cutting the row short loses what comes after and nothing
+        else. Sampling takes as many passes as there are dimensions. "coupling" mixes all
+        dimensions, and samples in one pass.
+    bijection : {"spline", "affine"}, default="spline"
+        The elementwise maps of the layers. For images affine.
+    n_layers : int or "auto", default="auto"
+        Layers per scale: 2 autoregressive ones (1 below 100 rows) or 4 couplings (2); for images
+        4 steps.
+    pretrain_fraction : float, default=0.2
+        Epochs of the pre-training that "likelihood" ranks by, in units of ``max_iter`` and beside
+        those; with ``max_time`` the share of it.
+    scale_floor : float, default=1e-3
+        Least deviation of a "lowrank" or "vae" prior's noise, in units of the start's dimensions.
+    n_importance_samples : int, default=16
+        Draws per row that a "vae" prior's bound is averaged over when scoring.
+    hidden_layer_sizes : tuple of int or "auto", default="auto"
+    n_bins : int, default=8
+    image_shape : (int, int, int), default=None
+        (channels, height, width) of the images that the rows are. Blocks of 2 x 2 pixels become
+        channels, each block ranked by itself, and channels are cut off. Rankings are of pixels:
+        not "entropy".
+    n_hidden_channels : int, default=32
+    start : {"auto", "standard", "whiten", "marginal"}, default="auto"
+        As in `NormalizingFlow`; where columns are ranked "auto" does not whiten, where directions
+        are it does.
+    base : {"auto", "normal", "mixture", "student_t"}, default="auto"
+    max_mixture_components : int, default=32
+    bounds : list of pairs or dict {column position: pair}, default=None
+    contamination : float in (0, 0.5], default=None
+    max_iter : int, default=100
+    batch_size : int or "auto", default="auto"
+    learning_rate_init : float, default=1e-3
+    weight_decay : float, default=1e-4
+    noise : float or "auto", default="auto"
+    early_stopping : bool, default=True
+    validation_fraction : float, default=0.1
+    n_iter_no_change : int, default=10
+    tol : float, default=1e-4
+    max_time : float, default=None
+    warm_start : bool, default=False
+    random_state : int, RandomState instance or None, default=None
+    device : str, default="auto"
+    dtype : {"float32", "float64"}, default="float32"
+    verbose : int, default=0
+        As in `NormalizingFlow`.
+
+    Attributes
+    ----------
+    n_components_ : int
+        Columns of `transform`.
+    explained_entropy_ : ndarray of shape (n_latents,)
+        Entropy that each latent explains in X, in nats and descending:
+        ``E[log |dx/dz_i|] + log(2 pi e var(z_i)) / 2``, its Jacobian column at rows of X.
+    explained_entropy_ratio_ : ndarray of shape (n_latents,)
+        Share of the summed entropy powers ``exp(2 * explained_entropy_)``. For a Gaussian on
+        its principal axes this is PCA's ``explained_variance_ratio_``.
+    dimension_contributions_ : ndarray of shape (n_features_in_,)
+        What each column adds to the mean log-density of the training rows over that of
+        independent normals, in nats: a shape that is not normal, and dependence. The terms of the
+        model's own chain rule, booked to columns by `skflow.transforms.Ledger`.
+    latent_order_ : ndarray of shape (n_latents,)
+        The latents of ``flow_`` in the order of `transform`.
+    ranking_ : ndarray of int, or None
+        Columns in the order of the ranking; None where directions are ranked, and for images.
+    flow_, n_features_in_, feature_names_in_, n_iter_, best_iter_, start_, start_score_, \
+best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
+        As in `NormalizingFlow`.
+
+    References
+    ----------
+    Das, Abbeel, Spanos (2019), "Dimensionality Reduction Flows" and, later, "Likelihood
+    Contribution based Multi-scale Architecture for Generative Flows", arXiv:1908.01686.
+    Dinh, Sohl-Dickstein, Bengio (2017), "Density estimation using Real NVP", arXiv:1605.08803.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skflow import MultiscaleFlow
+    >>> X = load_iris().data
+    >>> flow = MultiscaleFlow(max_iter=5, random_state=0).fit(X)
+    >>> Z = flow.transform(X)
+    >>> Z.shape, flow.inverse_transform(Z[:, :2]).shape
+    ((150, 4), (150, 4))
+    """
+
+    _parameter_constraints: dict = {
+        **ReducingFlow._parameter_constraints,
+        "n_components": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="right"),
+            None,
+        ],
+        "factor_out": [
+            StrOptions({"auto", *BY_DIRECTION, "likelihood", "random"}),
+            "array-like",
+        ],
+        "n_scales": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "decoder": [StrOptions({*DECODERS, "standard"})],
+        "prior": [StrOptions({"normal", *LOW_DIMENSIONAL})],
+        "architecture": [StrOptions({"autoregressive", "coupling"})],
+        "bijection": [StrOptions({"spline", "affine"})],
+        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "pretrain_fraction": [Interval(Real, 0, 1, closed="right")],
+        "scale_floor": [Interval(Real, 0, None, closed="neither")],
+        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_bins": [Interval(Integral, 2, 64, closed="both")],
+        "n_hidden_channels": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=None,
+        *,
+        factor_out="auto",
+        n_scales="auto",
+        decoder="auto",
+        prior="normal",
+        architecture="autoregressive",
+        bijection="spline",
+        n_layers="auto",
+        pretrain_fraction=0.2,
+        scale_floor=1e-3,
+        n_importance_samples=16,
+        hidden_layer_sizes="auto",
+        n_bins=8,
+        image_shape=None,
+        n_hidden_channels=32,
+        start="auto",
+        base="auto",
+        max_mixture_components=32,
+        bounds=None,
+        contamination=None,
+        max_iter=100,
+        batch_size="auto",
+        learning_rate_init=1e-3,
+        weight_decay=1e-4,
+        noise="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        max_time=None,
+        warm_start=False,
+        random_state=None,
+        device="auto",
+        dtype="float32",
+        verbose=0,
+    ):
+        self.n_components = n_components
+        self.factor_out = factor_out
+        self.n_scales = n_scales
+        self.decoder = decoder
+        self.prior = prior
+        self.architecture = architecture
+        self.bijection = bijection
+        self.n_layers = n_layers
+        self.pretrain_fraction = pretrain_fraction
+        self.scale_floor = scale_floor
+        self.n_importance_samples = n_importance_samples
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_bins = n_bins
+        self.image_shape = image_shape
+        self.n_hidden_channels = n_hidden_channels
+        self.start = start
+        self.base = base
+        self.max_mixture_components = max_mixture_components
+        self.bounds = bounds
+        self.contamination = contamination
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.noise = noise
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.max_time = max_time
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.device = device
+        self.dtype = dtype
+        self.verbose = verbose
+
+    # -- the recipe ---------------------------------------------------------------------------
+
+    def _ranks_by(self) -> str:
+        """The ranking's name; "given" for an array."""
+        if not isinstance(self.factor_out, str):
+            return "given"
+        if self.factor_out == "auto":
+            return "entropy" if self.image_shape is None else "likelihood"
+        return self.factor_out
+
+    def _ranks_directions(self) -> bool:
+        """Whether the flow works on directions; columns have factors, their mixtures have none."""
+        table = self.image_shape is None and self.prior not in WITH_FACTORS
+        return table and self._ranks_by() in BY_DIRECTION
+
+    def _start_options(self):
+        start, base = super()._start_options()
+        if self.image_shape is None and start == "auto":
+            start = "axes" if self._ranks_directions() else "columnwise"
+        return start, "normal" if self.prior in WITH_FACTORS else base
+
+    def _n_prior(self, n_features: int, n_left: int) -> int:
+        """Width of a low-dimensional prior, at most what is left to it."""
+        share = 0.5 if self.n_components is None else self.n_components
+        wanted = share if isinstance(share, Integral) else ceil(share * n_features)
+        return min(int(wanted), n_left)
+
+    def _least_width(self, n_features: int) -> int:
+        """Latents that the cuts have to leave."""
+        if not isinstance(self.n_components, Integral):
+            return 1
+        if int(self.n_components) > n_features:
+            raise ValueError(
+                f"n_components={self.n_components} is more than the {n_features} columns of X; "
+                "lower it, or give a share such as 0.5."
+            )
+        return int(self.n_components)
+
+    def _plan(self, n_rows, n_features):
+        shape = self._image_shape(n_features)
+        autoregressive = shape is None and self.architecture == "autoregressive"
+        n_layers = self.n_layers
+        if n_layers == "auto":
+            n_layers = (2 if autoregressive else 4) // (2 if n_rows < 100 else 1)
+        n_scales = self.n_scales
+        if n_scales == "auto":
+            n_scales = next((scales for below, scales in SCALES if n_features < below), 3)
+        least = self._least_width(n_features)
+        plan = {
+            "image_shape": shape,
+            "architecture": self.architecture,
+            "bijection": self.bijection,
+            "decoder": self.decoder,
+            "prior": self.prior,
+            "n_layers": n_layers,
+            "hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows),
+            "n_bins": self.n_bins,
+            "n_hidden_channels": self.n_hidden_channels,
+            "scale_floor": self.scale_floor,
+            "ranking": None,
+        }
+        if shape is None:
+            widths = [n_features]
+            while len(widths) < n_scales and max(ceil(widths[-1] / 2), least) < widths[-1]:
+                widths.append(max(ceil(widths[-1] / 2), least))
+            n_left = widths[-1]
+            check_dropped(self.decoder, max((a - b for a, b in pairwise(widths)), default=0))
+        else:
+            self._check_image_options()
+            shapes = scale_shapes(shape, n_scales)
+            while prod(shapes[-1]) < least:
+                shapes.pop()
+            widths, n_left = [prod(s) for s in shapes], prod(shapes[-1])
+            plan["scale_shapes"] = [list(s) for s in shapes]
+            plan["squeeze_orders"] = squeeze_orders(shape, shapes, torch.zeros(n_features))
+        return {**plan, "widths": widths, "n_prior": self._n_prior(n_features, n_left)}
+
+    def _check_image_options(self):
+        if self.decoder not in IMAGE_DECODERS:
+            raise ValueError(
+                f"decoder={self.decoder!r} is for tables; with image_shape choose from "
+                f"{IMAGE_DECODERS}."
+            )
+        if self._ranks_by() == "entropy":
+            raise ValueError(
+                "factor_out='entropy' ranks directions of a table; with image_shape choose "
+                "'likelihood', 'variance' or 'random'."
+            )
+
+    def _learned(self, plan, start, generator):
+        if plan["image_shape"] is not None:
+            return image_layers(plan, generator)
+        return table_layers(plan, start, generator)
+
+    # -- the ranking that the cuts go by ------------------------------------------------------
+
+    def _orientation(self, n_features: int) -> FixedRotation | Permutation:
+        """The last fixed map: to the ranked directions, or to the ranked columns."""
+        if self._ranks_directions():
+            return FixedRotation(n_features)
+        return Permutation(n_features, order=torch.arange(n_features))
+
+    def _oriented(self, start, plan, draw_rows, generator):
+        rows = draw_rows()
+        if plan["image_shape"] is not None:
+            shapes = [tuple(shape) for shape in plan["scale_shapes"]]
+            contribution = self._column_ranks(start, plan, rows, generator)
+            orders = squeeze_orders(tuple(plan["image_shape"]), shapes, contribution)
+            return start, {**plan, "squeeze_orders": orders}
+        orientation = self._orientation(rows.x.shape[1])
+        if isinstance(orientation, FixedRotation):
+            base, directions = start.base, principal_directions(start, rows)
+            if isinstance(base, StudentT):  # its columns are not to be mixed
+                directions = torch.eye(base.n_features, dtype=torch.float64)
+            turned = rotated(base, directions)
+            orientation.matrix.copy_(directions)
+            flow = Flow([Compose([*start.fixed.steps, orientation])], turned)
+            norms = GeneratorNorms(flow, rows)
+            entropy = self._ranks_by() == "entropy"
+            explained = norms.explained_entropy() if entropy else norms.explained_variance()
+            order = explained.argsort(descending=True, stable=True)
+            orientation.matrix.copy_(directions[:, order])
+            base = reordered(turned, order)
+        else:
+            contribution = self._column_ranks(start, plan, rows, generator)
+            order = contribution.argsort(descending=True, stable=True)
+            orientation.order.copy_(order)
+            base = reordered(start.base, order)
+        return Start(start.recipe, Compose([*start.fixed.steps, orientation]), base), plan
+
+    def _column_ranks(self, start: Start, plan: dict, rows: Rows, generator) -> torch.Tensor:
+        """One number per column, larger for those to keep."""
+        d, by = rows.x.shape[1], self._ranks_by()
+        if by == "random":
+            return torch.randperm(d, generator=generator).double()
+        if by in BY_DIRECTION:
+            return weighted_moments(rows.x, rows.weight)[1]
+        if by == "given":
+            return self._given_ranks(d)
+        flow = self._uncut_flow(start, plan, d, generator)
+        self._initialize(flow, rows, generator)
+        super()._train(
+            flow, rows, None, np.zeros(d), int(torch.randint(2**31 - 1, (), generator=generator)),
+            lambda epoch: False,
+            max_iter=ceil(self.pretrain_fraction * self.max_iter),
+            share_of_time=self.pretrain_fraction,
+        )  # fmt: skip
+        return log_derivative_contributions(flow.cpu().eval().requires_grad_(False), rows)
+
+    def _given_ranks(self, n_features: int) -> torch.Tensor:
+        first = list(self.factor_out)
+        if len(set(first)) != len(first) or not set(first) <= set(range(n_features)):
+            raise ValueError(
+                f"factor_out must name different columns by their positions, 0 to "
+                f"{n_features - 1}, got {first}."
+            )
+        rest = [i for i in range(n_features) if i not in set(first)]
+        return -torch.tensor([*first, *rest]).argsort().double()
+
+    def _uncut_flow(self, start: Start, plan: dict, n_features: int, generator) -> Flow:
+        """The flow that columns are ranked in: normal behind, nothing cut off."""
+        if plan["image_shape"] is not None:
+            one_scale = {key: plan[key][:1] for key in ("scale_shapes", "squeeze_orders")}
+            layers, base = image_layers({**plan, **one_scale, "prior": "normal"}, generator)
+        else:
+            n_layers = plan["n_layers"] * len(plan["widths"])
+            if plan["architecture"] == "autoregressive":
+                n_layers *= 2  # each moves all columns, a coupling half of them
+            family = make_family(plan["bijection"], plan["n_bins"])
+            hidden = plan["hidden_layer_sizes"]
+            layers = coupling_stack(n_features, n_layers, family, hidden, generator)
+            base = StandardNormal(n_features)
+        return Flow([copy.deepcopy(start.fixed), layers.double()], base.double())
+
+    def _rebuilt_flow(self, recipe):
+        start_recipe = StartRecipe(**recipe["start"])
+        fixed = start_recipe.make_fixed()
+        if recipe["plan"]["image_shape"] is None:
+            fixed = Compose([*fixed.steps, self._orientation(start_recipe.n_features)])
+        start = Start(start_recipe, fixed, start_recipe.make_base())
+        return self._assemble(start, recipe["plan"], torch.Generator())
+
+    # -- training and after -------------------------------------------------------------------
+
+    def _initialize(self, flow, rows, generator):
+        super()._initialize(flow, rows, generator)
+        prior = flow.transform.steps[1].steps[-1]
+        if isinstance(prior, Factors):
+            with torch.no_grad():
+                h = flow.transform.steps[0](rows.x)[0]
+                for step in flow.transform.steps[1].steps[:-1]:
+                    h = step(h)[0]
+            self._fit_factors(prior, h.numpy(), rows, generator)
+
+    def _fit_factors(self, prior: Factors, h: np.ndarray, rows: Rows, generator) -> None:
+        rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
+        k = prior.decoder.loading.shape[1]
+        fitted = FactorAnalysis(k, random_state=rng.randint(2**31 - 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
+            fitted.fit(drawn_by_weight(h, rows.weight, rng))
+        prior.decoder.set_factors(
+            torch.as_tensor(fitted.components_.T),
+            torch.as_tensor(fitted.mean_),
+            torch.as_tensor(fitted.noise_variance_),
+        )
+
+    def _train(self, *args, share_of_time=1.0, **options):
+        if self._ranks_by() == "likelihood":
+            share_of_time *= 1 - self.pretrain_fraction
+        return super()._train(*args, share_of_time=share_of_time, **options)
+
+    def _n_importance_samples(self):
+        return self.n_importance_samples
+
+    def _finish(self, flow, recipe, outcome, X, weight, *args):
+        super()._finish(flow, recipe, outcome, X, weight, *args)
+        rows = positive_rows(X, weight)
+        rows = Rows(*(v if v is None else v.to(self._device()) for v in (rows.x, rows.weight)))
+        entropy = GeneratorNorms(self.flow_, rows).explained_entropy()
+        order = entropy.argsort(descending=True, stable=True)
+        self.latent_order_ = order.cpu().numpy()
+        self.explained_entropy_ = entropy[order].cpu().numpy()
+        power = np.exp(2 * (self.explained_entropy_ - self.explained_entropy_[0]))
+        self.explained_entropy_ratio_ = power / power.sum()
+        contributions = column_contributions(self.flow_, rows, self._noise_seed)
+        self.dimension_contributions_ = contributions.cpu().numpy()
+        last_fixed = self.flow_.transform.steps[0].steps[-1]
+        columns = self.image_shape is None and isinstance(last_fixed, Permutation)
+        self.ranking_ = last_fixed.order.cpu().numpy() if columns else None
+        self.n_components_ = self._n_shown()
+
+    def _n_shown(self) -> int:
+        """Latents that `transform` gives."""
+        wanted, n_latents = self.n_components, len(self.latent_order_)
+        if wanted is None or self.prior in LOW_DIMENSIONAL:
+            return n_latents
+        if isinstance(wanted, Integral):
+            return min(int(wanted), n_latents)
+        explained = self.explained_entropy_ratio_.cumsum()
+        return min(int(np.searchsorted(explained, wanted - ROUNDING)) + 1, n_latents)
+
+    def truncate(self, n_components):
+        """A copy of the fitted estimator that gives another number of latents.
+
+        Parameters
+        ----------
+        n_components : int, float or None
+            As in the constructor. With a ``prior`` of few dimensions their number stays.
+
+        Returns
+        -------
+        flow : MultiscaleFlow
+        """
+        check_is_fitted(self)
+        shorter = copy.copy(self).set_params(n_components=n_components)
+        shorter._validate_params()
+        shorter.n_components_ = shorter._n_shown()
+        return shorter
+
+    # -- there and back -----------------------------------------------------------------------
+
+    def transform(self, X):
+        """The latents that explain most, the most informative first.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components)
+        """
+        return super().transform(X)[:, self.latent_order_[: self.n_components_]]
+
+    def _check_latent_width(self, width):
+        if not 1 <= width <= len(self.latent_order_):
+            raise ValueError(
+                f"X has {width} columns, but this {type(self).__name__} has 1 to "
+                f"{len(self.latent_order_)} latent dimensions to give."
+            )
+
+    def inverse_transform(self, X, *, mode="mean", random_state=None):
+        """Rows in data space of the first columns of latent rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, k)
+            The first k columns of `transform`, for any k from 1 to the number of latents.
+        mode : {"mean", "sample"}, default="mean"
+            What becomes of what the latent rows leave open, the other latents and what was cut
+            off: the mean over draws of it, the best reconstruction in squares, or one draw.
+        random_state : int, RandomState instance or None, default=None
+            With "sample": an int gives the same rows each time.
+
+        Returns
+        -------
+        X_original : ndarray of shape (n_samples, n_features)
+            With all latents and nothing cut off, the rows themselves.
+        """
+        check_is_fitted(self)
+        if check_mode(mode) == "sample":
+            seed, n_draws = int(check_random_state(random_state).randint(2**31 - 1)), 1
+        else:
+            seed, n_draws = self._noise_seed, MEAN_DRAWS
+        generator = torch.Generator(self._device()).manual_seed(seed)
+        return self._decode_rows(X, lambda z: self._completed(z, fresh_draw(generator), n_draws))
+
+    def _completed(self, z: torch.Tensor, draw: Draw, n_draws: int) -> torch.Tensor:
+        """Rows of the first latents, averaged over draws of what these leave open."""
+        order = torch.as_tensor(self.latent_order_, device=z.device)
+        back, k = order.argsort(), z.shape[1]
+        plan = self._recipe["plan"]
+        if k == len(order):
+            if len(plan["widths"]) == 1 and plan["prior"] == "normal":
+                n_draws = 1  # nothing is open
+            rest = None
+        else:
+            base = reordered(self.flow_.base, order)
+            rest = narrowed(base, k, "standard", [1], torch.Generator())[1].to(z)
+        total = 0
+        for _ in range(n_draws):
+            latent = z if rest is None else torch.cat([z, draw(rest, z)], 1)
+            total = total + self.flow_.decode(latent[:, back], draw=draw)
+        return total / n_draws

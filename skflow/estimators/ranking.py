@@ -1,0 +1,112 @@
+"""Which dimensions come first: what a multi-scale flow is cut by, and what it is read by."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skflow.estimators.starts import Rows, Start
+from skflow.flow import Flow
+from skflow.kernels.moments import oriented, weighted_mean, weighted_moments
+from skflow.transforms import Ledger
+from skflow.transforms.noise import shared_noise
+
+JACOBIAN_COLUMNS = 16_384  # of all rows together: what the generator's Jacobian is measured with
+STEP = 1e-4  # of its central differences: half of float64's digits are right
+FEWEST_ROWS, MOST_ROWS = 16, 256
+BOOKED_ROWS, BOOKED_AT_ONCE = 5_000, 500
+LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
+
+
+def _some(rows: Rows, most: int) -> Rows:
+    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
+
+
+class GeneratorNorms:
+    r"""Norms of the generator's Jacobian columns, :math:`\|\partial x / \partial z_i\|`.
+
+    On the mean path, at the latent rows of some of ``rows``, in units of x. With the latents'
+    variances v they say what every latent adds to x.
+    """
+
+    def __init__(self, flow: Flow, rows: Rows):
+        n_latent = flow.base.n_features
+        n = int(np.clip(JACOBIAN_COLUMNS // n_latent, FEWEST_ROWS, MOST_ROWS))
+        some = _some(rows, n)
+        norms = []
+        with torch.no_grad():
+            z = flow.encode(some.x)
+            for i in range(n_latent):
+                step = torch.zeros_like(z)
+                step[:, i] = STEP
+                ahead, behind = flow.decode(torch.cat([z + step, z - step])).chunk(2)
+                norms.append((ahead - behind).norm(dim=1) / (2 * STEP))
+        self._weight, self._norms = some.weight, torch.stack(norms, 1)
+        many = _some(rows, BOOKED_ROWS)
+        with torch.no_grad():
+            z = flow.encode(many.x)
+        self._log_deviation = weighted_moments(z, many.weight)[1].log()
+
+    def explained_entropy(self) -> Tensor:
+        r"""Shape (k,): :math:`E[\log \|\partial x / \partial z_i\|] + \frac12 \log 2 \pi e v_i`.
+
+        Where the Jacobian's columns are orthogonal these add up to the entropy of normal latents'
+        density, elsewhere to more, by Hadamard's inequality.
+        """
+        mean_log = weighted_mean(self._norms.log(), self._weight)
+        return mean_log + self._log_deviation + LOG_SQRT_2PIE
+
+    def explained_variance(self) -> Tensor:
+        """What every latent adds to the variance of x, to first order: shape (k,)."""
+        mean_square = weighted_mean(self._norms.square(), self._weight)
+        return mean_square * (2 * self._log_deviation).exp()
+
+
+def principal_directions(start: Start, rows: Rows) -> Tensor:
+    """Orthonormal directions in the start's space, as columns: those that say most about x first.
+
+    The right singular vectors of the covariance of x and z. Where z is white, the first k are the
+    k directions from which a linear regression finds most of x; where it is x whitened, they are
+    the principal axes of x.
+    """
+    with torch.no_grad():
+        z = start.fixed(rows.x)[0]
+    weight = torch.ones(len(z), dtype=z.dtype) if rows.weight is None else rows.weight
+    x = rows.x - weighted_mean(rows.x, weight)
+    z = z - weighted_mean(z, weight)
+    covariance = (weight[:, None] * x).T @ z / weight.sum()
+    return oriented(torch.linalg.svd(covariance).Vh.T)
+
+
+def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
+    """Mean accounts of the columns, by the transforms alone and with the base."""
+    some = _some(rows, BOOKED_ROWS)
+    of_transforms, of_all = [], []
+    with torch.no_grad():
+        for part in some.x.split(BOOKED_AT_ONCE):
+            ledger = Ledger(part)
+            noise = shared_noise(torch.Generator().manual_seed(seed))
+            z = flow.transform.forward_booked(part, None, noise, ledger)
+            of_transforms.append(ledger.by_column)
+            ledger.book(flow.base.log_prob_per_dimension(z))
+            of_all.append(ledger.by_column)
+    return (
+        weighted_mean(torch.cat(of_transforms), some.weight),
+        weighted_mean(torch.cat(of_all), some.weight),
+    )
+
+
+def log_derivative_contributions(flow: Flow, rows: Rows) -> Tensor:
+    """Mean log-derivative that each column gathers in the flow, its own deviation the unit: (d,).
+
+    Normal columns that the others say nothing about have 0.
+    """
+    deviation = weighted_moments(rows.x, rows.weight)[1]
+    return _booked(flow, rows, 0)[0] + deviation.log()
+
+
+def column_contributions(flow: Flow, rows: Rows, seed: int) -> Tensor:
+    """What each column adds to the mean log-density over that of independent normals: (d,)."""
+    deviation = weighted_moments(rows.x, rows.weight)[1]
+    return _booked(flow, rows, seed)[1] + deviation.log() + LOG_SQRT_2PIE
