@@ -15,6 +15,8 @@ from skflow.transforms.noise import shared_noise
 JACOBIAN_COLUMNS = 16_384  # of all rows together: what the generator's Jacobian is measured with
 STEP = 1e-4  # of its central differences: half of float64's digits are right
 FEWEST_ROWS, MOST_ROWS = 16, 256
+LEAST_DEVIATION = 1e-6  # of a latent: below, it is a constant but for rounding
+TIE_BREAK = 1e-4  # of the largest singular value
 BOOKED_ROWS, BOOKED_AT_ONCE = 5_000, 500
 LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
 
@@ -46,7 +48,8 @@ class GeneratorNorms:
         many = _some(rows, BOOKED_ROWS)
         with torch.no_grad():
             z = flow.encode(many.x)
-        self._log_deviation = weighted_moments(z, many.weight)[1].log()
+        deviation = weighted_moments(z, many.weight)[1]
+        self._log_deviation = deviation.clamp_min(LEAST_DEVIATION).log()
 
     def explained_entropy(self) -> Tensor:
         r"""Shape (k,): :math:`E[\log \|\partial x / \partial z_i\|] + \frac12 \log 2 \pi e v_i`.
@@ -76,7 +79,11 @@ def principal_directions(start: Start, rows: Rows) -> Tensor:
     x = rows.x - weighted_mean(rows.x, weight)
     z = z - weighted_mean(z, weight)
     covariance = (weight[:, None] * x).T @ z / weight.sum()
-    return oriented(torch.linalg.svd(covariance).Vh.T)
+    # Directions that say nothing would be rounding's choice: a little of the columns' own order.
+    d = covariance.shape[1]
+    own = torch.linspace(1, 0.5, d, dtype=z.dtype).diag()
+    tie_break = TIE_BREAK * torch.linalg.matrix_norm(covariance, 2) * own
+    return oriented(torch.linalg.svd(torch.cat([covariance, tie_break])).Vh.T)
 
 
 def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:

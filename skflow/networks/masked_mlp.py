@@ -57,12 +57,17 @@ class MaskedMLP(nn.Module):
         self.last = SeededLinear(width, n_parameters * n_features, zero=True)
         self.shape = (n_parameters, n_features)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, context: Tensor | None = None, only: int | None = None
+    ) -> Tensor:
+        """Parameters of all outputs, or of one alone: shape (n_parameters, d or 1, n)."""
         h = F.linear(x, self.first.weight * self.mask_in, self.first.bias)
         if self.context is not None:
             h = h + self.context(context)
         for block in self.blocks:
             h = h + F.linear(torch.relu(h), block.weight * self.mask_hidden, block.bias)
-        weight = self.last.weight * self.mask_out
-        out = torch.addmm(self.last.bias[:, None], weight, torch.relu(h).T)
-        return out.view(*self.shape, x.shape[0])
+        weight, bias = self.last.weight * self.mask_out, self.last.bias
+        if only is not None:
+            weight, bias = weight[only :: self.shape[1]], bias[only :: self.shape[1]]
+        out = torch.addmm(bias[:, None], weight, torch.relu(h).T)
+        return out.view(self.shape[0], -1, x.shape[0])

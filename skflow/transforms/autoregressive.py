@@ -51,8 +51,9 @@ class Autoregressive(DimensionwiseTransform):
             generator=generator,
         )
 
-    def _parameters_given(self, x, context):
-        return self.network(within_reach(x), None if context is None else within_reach(context))
+    def _parameters_given(self, x, context, only=None):
+        context = None if context is None else within_reach(context)
+        return self.network(within_reach(x), context, only)
 
     def forward_per_dimension(self, x, context=None):
         parameters = self._parameters_given(x, context)
@@ -63,7 +64,7 @@ class Autoregressive(DimensionwiseTransform):
         target = z.T.contiguous()
         x = torch.zeros_like(z)
         for i in range(self.n_features):
-            parameters = self._parameters_given(x, context)[:, i : i + 1]
+            parameters = self._parameters_given(x, context, only=i)
             column = self.family.inverse(target[i : i + 1], parameters).T
             x = torch.cat([x[:, :i], column, x[:, i + 1 :]], 1)
         return x
