@@ -12,12 +12,12 @@ from skflow.kernels.moments import oriented, weighted_mean, weighted_moments
 from skflow.transforms import Ledger
 from skflow.transforms.noise import shared_noise
 
-JACOBIAN_COLUMNS = 16_384  # of all rows together: what the generator's Jacobian is measured with
+JACOBIAN_COLUMNS = 8_192  # of all rows together: what the generator's Jacobian is measured with
 STEP = 1e-4  # of its central differences: half of float64's digits are right
 FEWEST_ROWS, MOST_ROWS = 16, 256
 LEAST_DEVIATION = 1e-6  # of a latent: below, it is a constant but for rounding
 TIE_BREAK = 1e-4  # of the largest singular value
-BOOKED_ROWS, BOOKED_AT_ONCE = 5_000, 500
+BOOKED_ROWS, BOOKED_AT_ONCE = 2_000, 500
 LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
 
 

@@ -74,9 +74,11 @@ class Ledger:
 
     def turn(self, rotation: Tensor, n_positions: int = 1) -> None:
         """Follow ``z = x Q`` with Q orthogonal, the same at every position."""
-        shares = _at_every_position(rotation.T.square(), n_positions)
-        self.by_dimension = self.by_dimension @ shares.T
-        self._shares = shares @ self._shares
+        shares = rotation.T.square()
+        n, d = self.by_dimension.shape
+        channels = self.by_dimension.view(n, -1, n_positions)
+        self.by_dimension = (shares @ channels).reshape(n, d)
+        self._shares = (shares @ self._shares.view(len(shares), -1)).reshape(d, -1)
 
     def map_linearly(self, weight: Tensor, n_positions: int = 1) -> None:
         """Follow ``z = W x``, and book its log|det W|; at every position the same."""
@@ -111,11 +113,3 @@ class Ledger:
 
     def _add_columns(self, parts: "tuple[Ledger, ...]") -> None:
         self.by_column = self.by_column + sum(part.by_column for part in parts)
-
-
-def _at_every_position(shares: Tensor, n_positions: int) -> Tensor:
-    if n_positions == 1:
-        return shares
-    return torch.kron(
-        shares.contiguous(), torch.eye(n_positions, dtype=shares.dtype, device=shares.device)
-    )
