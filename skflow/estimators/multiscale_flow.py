@@ -113,8 +113,8 @@ class MultiscaleFlow(ReducingFlow):
         not "entropy".
     n_hidden_channels : int, default=32
     start : {"auto", "standard", "whiten", "marginal"}, default="auto"
-        As in `NormalizingFlow`; where columns are ranked "auto" does not whiten, where directions
-        are it does.
+        As in `NormalizingFlow`; where directions are ranked "auto" and "marginal" always whiten,
+        where columns are "auto" never does.
     base : {"auto", "normal", "mixture", "student_t"}, default="auto"
     max_mixture_components : int, default=32
     bounds : list of pairs or dict {column position: pair}, default=None
@@ -166,13 +166,13 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     Examples
     --------
-    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.datasets import make_blobs
     >>> from skflow import MultiscaleFlow
-    >>> X = load_iris().data
+    >>> X, _ = make_blobs(200, n_features=5, random_state=0)
     >>> flow = MultiscaleFlow(max_iter=5, random_state=0).fit(X)
     >>> Z = flow.transform(X)
     >>> Z.shape, flow.inverse_transform(Z[:, :2]).shape
-    ((150, 4), (150, 4))
+    ((200, 5), (200, 5))
     """
 
     _parameter_constraints: dict = {
@@ -291,8 +291,10 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     def _start_options(self):
         start, base = super()._start_options()
-        if self.image_shape is None and start == "auto":
-            start = "axes" if self._ranks_directions() else "columnwise"
+        if self._ranks_directions():
+            start = {"auto": "axes", "marginal": "marginal_axes"}.get(start, start)
+        elif start == "auto":
+            start = "columnwise"
         return start, "normal" if self.prior in WITH_FACTORS else base
 
     def _n_prior(self, n_features: int, n_left: int) -> int:

@@ -136,7 +136,7 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
     """Recipes of the fixed maps that ``start`` allows, for ``n`` rows."""
     plain = StartRecipe(d, bounded=bounded)
     knots = [k for k in KNOTS if k * ROWS_PER_KNOT <= n]
-    if start == "marginal" and not knots:
+    if start in ("marginal", "marginal_axes") and not knots:
         knots = [max(4, n // ROWS_PER_KNOT)]
     whitened = [replace(plain, whiten=True, shrinkage=s) for s in SHRINKAGES]
     columnwise = [replace(plain, marginal_knots=k) for k in knots]
@@ -145,6 +145,7 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
     return {
         "columnwise": [plain, *columnwise],
         "axes": [*whitened, *both],
+        "marginal_axes": both,
         "standard": [plain],
         "whiten": whitened,
         "marginal": marginal,
@@ -167,9 +168,9 @@ def choose_start(
     ----------
     folds : list of (Rows, Rows)
         Rows to fit to and rows to judge by.
-    start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes"}
+    start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes", "marginal_axes"}
         "columnwise" is "auto" without whitening, which would mix the pixels of an image; "axes"
-        always whitens.
+        and "marginal_axes" are "auto" and "marginal" that always whiten.
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
@@ -227,9 +228,9 @@ def choose_start(
 def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> StartRecipe:
     """The recipe where nothing is held out to choose by: few parameters, all shrunk."""
     recipe = StartRecipe(d, bounded=bounded, base="normal" if base == "auto" else base)
-    if start in ("auto", "whiten", "axes"):
+    if start in ("auto", "whiten", "axes", "marginal_axes"):
         recipe = replace(recipe, whiten=True)
-    elif start == "marginal":
+    if start in ("marginal", "marginal_axes"):
         recipe = replace(recipe, marginal_knots=max(4, min(KNOTS[0], n // ROWS_PER_KNOT)))
     if base == "mixture":
         recipe = replace(recipe, n_mixture_components=1)

@@ -57,9 +57,7 @@ class MaskedMLP(nn.Module):
         self.last = SeededLinear(width, n_parameters * n_features, zero=True)
         self.shape = (n_parameters, n_features)
 
-    def forward(
-        self, x: Tensor, context: Tensor | None = None, only: int | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, context: Tensor | None = None, only: int | None = None) -> Tensor:
         """Parameters of all outputs, or of one alone: shape (n_parameters, d or 1, n)."""
         h = F.linear(x, self.first.weight * self.mask_in, self.first.bias)
         if self.context is not None:
