@@ -21,6 +21,7 @@ from skflow.estimators.funnel_flow import IMAGE_DECODERS as FUNNEL_DECODERS
 from skflow.estimators.multiscale_layers import (
     image_layers,
     scale_shapes,
+    smoothed,
     squeeze_orders,
     table_layers,
 )
@@ -109,8 +110,8 @@ class MultiscaleFlow(ReducingFlow):
     n_bins : int, default=8
     image_shape : (int, int, int), default=None
         (channels, height, width) of the images that the rows are. Blocks of 2 x 2 pixels become
-        channels, each block ranked by itself, and channels are cut off. Rankings are of pixels:
-        not "entropy".
+        channels, each block ranked by itself ("likelihood" by means over neighbouring blocks), and
+        channels are cut off. Rankings are of pixels: not "entropy".
     n_hidden_channels : int, default=32
     start : {"auto", "standard", "whiten", "marginal"}, default="auto"
         As in `NormalizingFlow`; where directions are ranked "auto" and "marginal" always whiten,
@@ -383,6 +384,8 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         if plan["image_shape"] is not None:
             shapes = [tuple(shape) for shape in plan["scale_shapes"]]
             contribution = self._column_ranks(start, plan, rows, generator)
+            if self._ranks_by() == "likelihood":
+                contribution = smoothed(tuple(plan["image_shape"]), contribution)
             orders = squeeze_orders(tuple(plan["image_shape"]), shapes, contribution)
             return start, {**plan, "squeeze_orders": orders}
         orientation = self._orientation(rows.x.shape[1])

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from skflow.distributions import Decoder, Distribution, StandardDecoder, StandardNormal
@@ -29,6 +30,8 @@ from skflow.transforms import (
 )
 
 Built = tuple[Compose, Distribution]
+
+NEIGHBOURHOOD = 7  # blocks in height and width that a block's contributions are averaged over
 
 
 def table_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
@@ -101,6 +104,21 @@ def ranked_squeeze(shape: ImageShape, contribution: Tensor) -> Tensor:
     ranks = contribution[blocks].argsort(dim=1, descending=True, stable=True)
     ranked = blocks.gather(1, ranks)  # (channels, rank, positions)
     return ranked.transpose(0, 1).reshape(-1)
+
+
+def smoothed(shape: ImageShape, contribution: Tensor) -> Tensor:
+    """Contributions of pixels averaged over the same places of neighbouring 2 x 2 blocks.
+
+    Blocks side by side are then mostly ranked alike, and the squeezed channels are images to a
+    convolution. An odd height or width has no blocks: there nothing changes.
+    """
+    if shape[1] % 2 or shape[2] % 2:
+        return contribution
+    order = squeeze_order(*shape)
+    places = contribution[order].view(-1, shape[1] // 2, shape[2] // 2)
+    reach = NEIGHBOURHOOD // 2
+    mean = F.avg_pool2d(places, NEIGHBOURHOOD, 1, reach, count_include_pad=False)
+    return mean.reshape(-1)[order.argsort()]
 
 
 def squeeze_orders(shape: ImageShape, shapes: list[ImageShape], contribution: Tensor) -> list:

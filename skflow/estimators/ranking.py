@@ -17,7 +17,7 @@ STEP = 1e-4  # of its central differences: half of float64's digits are right
 FEWEST_ROWS, MOST_ROWS = 16, 256
 LEAST_DEVIATION = 1e-6  # of a latent: below, it is a constant but for rounding
 TIE_BREAK = 1e-4  # of the largest singular value
-BOOKED_ROWS, BOOKED_AT_ONCE = 2_000, 500
+BOOKED_ROWS, BOOKED_AT_ONCE = 5_000, 1_000
 LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
 
 
@@ -89,19 +89,21 @@ def principal_directions(start: Start, rows: Rows) -> Tensor:
 def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
     """Mean accounts of the columns, by the transforms alone and with the base."""
     some = _some(rows, BOOKED_ROWS)
-    of_transforms, of_all = [], []
+    weight = torch.ones_like(some.x[:, 0]) if some.weight is None else some.weight
+    of_transforms, of_all = torch.zeros_like(some.x[0]), torch.zeros_like(some.x[0])
     with torch.no_grad():
-        for part in some.x.split(BOOKED_AT_ONCE):
-            ledger = Ledger(part)
+        for x, w in zip(
+            some.x.split(BOOKED_AT_ONCE),
+            (weight / weight.sum()).split(BOOKED_AT_ONCE),
+            strict=True,
+        ):
+            ledger = Ledger(x, w)
             noise = shared_noise(torch.Generator().manual_seed(seed))
-            z = flow.transform.forward_booked(part, None, noise, ledger)
-            of_transforms.append(ledger.by_column)
+            z = flow.transform.forward_booked(x, None, noise, ledger)
+            of_transforms += ledger.by_column[0]
             ledger.book(flow.base.log_prob_per_dimension(z))
-            of_all.append(ledger.by_column)
-    return (
-        weighted_mean(torch.cat(of_transforms), some.weight),
-        weighted_mean(torch.cat(of_all), some.weight),
-    )
+            of_all += ledger.by_column[0]
+    return of_transforms, of_all
 
 
 def log_derivative_contributions(flow: Flow, rows: Rows) -> Tensor:

@@ -29,10 +29,13 @@ class Ledger:
     ----------
     x : Tensor of shape (n, d)
         The rows before the first layer.
+    weight : Tensor of shape (n,), optional
+        Where given, one account is kept for all rows, their sum by these weights: the mean for
+        weights of 1/n, without an account for every row.
 
     Attributes
     ----------
-    by_dimension, by_column : Tensor of shape (n, d)
+    by_dimension, by_column : Tensor of shape (n, d), or (1, d) with ``weight``
         In nats.
 
     References
@@ -51,14 +54,17 @@ class Ledger:
     True
     """
 
-    def __init__(self, x: Tensor):
-        self.by_dimension = torch.zeros_like(x)
-        self.by_column = torch.zeros_like(x)
+    def __init__(self, x: Tensor, weight: Tensor | None = None):
+        self._weight = weight
+        self.by_dimension = torch.zeros_like(x if weight is None else x[:1])
+        self.by_column = torch.zeros_like(self.by_dimension)
         # Shares of the columns (second axis) in the present dimensions; both ways they sum to 1.
         self._shares = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
 
     def book(self, contributions: Tensor) -> None:
-        """Add one contribution for every row and present dimension: shape (n, d), or (d,)."""
+        """Add one contribution for every row and present dimension: shape (n, d)."""
+        if self._weight is not None:
+            contributions = self._weight[None] @ contributions
         self.by_dimension = self.by_dimension + contributions
         self.by_column = self.by_column + contributions @ self._shares
 
@@ -66,6 +72,11 @@ class Ledger:
         """Add a contribution of shape (n,) that nobody in particular has made."""
         d = self.by_dimension.shape[1]
         self.book((contribution / d)[:, None].expand(-1, d))
+
+    def stretch(self, contributions: Tensor) -> None:
+        """Add to every present dimension the same contribution in all rows: shape (d,)."""
+        rows = len(self.by_dimension) if self._weight is None else len(self._weight)
+        self.book(contributions.expand(rows, -1))
 
     def reorder(self, order: Tensor) -> None:
         """Follow the dimensions to their new places."""
@@ -85,7 +96,7 @@ class Ledger:
         left, scales, right = torch.linalg.svd(weight)
         self.turn((left @ right).T, n_positions)
         log_stretching = left.square() @ scales.log()
-        self.book(log_stretching.repeat_interleave(n_positions))
+        self.stretch(log_stretching.repeat_interleave(n_positions))
 
     def open(self, n_dimensions: int) -> None:
         """Begin with new dimensions, each made of all columns alike."""
@@ -96,6 +107,7 @@ class Ledger:
     def part(self, dimensions: Tensor) -> "Ledger":
         """The accounts of some dimensions alone; what is booked there is not booked here."""
         part = Ledger(self.by_column)
+        part._weight = self._weight
         part.by_dimension = self.by_dimension[:, dimensions]
         part._shares = self._shares[dimensions]
         return part

@@ -78,7 +78,7 @@ class Whiten(Transform):
 
     def forward_booked(self, x, context, noise, ledger):
         ledger.turn(self.axes)
-        ledger.book(-self.scale.log())
+        ledger.stretch(-self.scale.log())
         return self.forward(x)[0]
 
     def inverse(self, z, context=None):

@@ -13,7 +13,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skflow import MultiscaleFlow, NormalizingFlow
-from skflow.estimators.multiscale_layers import ranked_squeeze, scale_shapes, squeeze_orders
+from skflow.estimators.multiscale_layers import (
+    ranked_squeeze,
+    scale_shapes,
+    smoothed,
+    squeeze_orders,
+)
 from skflow.transforms import Factors, FixedRotation, Permutation
 from skflow.transforms.noise import fresh_noise
 from tests.estimators.configurations import QUICK
@@ -332,6 +337,19 @@ def test_every_block_is_ranked_by_itself():
                 places = order.view(4, 2, 3, 2)[:, channel, row, column] - 24 * channel
                 assert set((places // 4 // 2).tolist()) == {row}
                 assert set((places % 4 // 2).tolist()) == {column}
+
+
+def test_smoothing_goes_over_the_same_places_of_neighbouring_blocks():
+    place = torch.tensor([[4.0, 1.0], [2.0, 3.0]]).repeat(6, 6)
+    assert torch.equal(smoothed((1, 12, 12), place.reshape(-1)), place.reshape(-1))
+    one = torch.zeros(12, 12)
+    one[6, 7] = 1.0
+    mean = smoothed((1, 12, 12), one.reshape(-1)).view(12, 12)
+    assert mean[0::2, 1::2].gt(0).all()  # within three blocks of it
+    assert mean[1::2].eq(0).all()
+    assert mean[:, 0::2].eq(0).all()
+    odd = torch.rand(15)
+    assert torch.equal(smoothed((1, 3, 5), odd), odd)
 
 
 def test_scales_of_an_image():

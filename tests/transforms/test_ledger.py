@@ -101,7 +101,9 @@ def test_a_one_by_one_convolution_keeps_positions_apart():
     layer = LULinear(6, 3, random_rotation(2, generator(1))).double()
     x = rows()
     ledger = Ledger(x)
-    ledger.book(torch.tensor([1.0, 0, 0, 5.0, 0, 0], dtype=x.dtype))  # both channels of position 0
+    ledger.stretch(
+        torch.tensor([1.0, 0, 0, 5.0, 0, 0], dtype=x.dtype)
+    )  # both channels of position 0
     layer.forward_booked(x, None, None, ledger)
     kept = ledger.by_dimension[0].view(2, 3).sum(0)
     torch.testing.assert_close(kept, torch.tensor([6.0, 0, 0], dtype=x.dtype))
@@ -148,6 +150,18 @@ def test_rotations_conserve_what_they_carry():
     )
     torch.testing.assert_close(ledger.by_dimension.sum(1), x.sum(1))
     torch.testing.assert_close(ledger.by_column, x)
+
+
+def test_one_account_for_all_rows_is_their_mean():
+    decoder = LocationScale(StandardNormal(2), 4).double()
+    steps = [coupling(), LULinear(D, 1, random_rotation(D, generator(1))).double()]
+    flow = Compose([*steps, OnFirst(4, coupling(4)), Funnel(D, 4, decoder), coupling(4)])
+    x, weight = rows(), torch.full((5,), 0.2, dtype=torch.float64)
+    _, every = booked(flow, x)
+    mean = Ledger(x, weight)
+    flow.forward_booked(x, None, None, mean)
+    torch.testing.assert_close(mean.by_column[0], every.by_column.mean(0))
+    torch.testing.assert_close(mean.by_dimension[0], every.by_dimension.mean(0))
 
 
 def random_mixture():
