@@ -51,6 +51,7 @@ OWN = {
     "skflow-self": as_it_comes("SelfNormalizingFlow"),
     "skflow-funnel": as_it_comes("FunnelFlow"),
     "skflow-mlp": as_it_comes("FlowifiedMLP"),
+    "skflow-multiscale": as_it_comes("MultiscaleFlow"),
 }
 METHODS = OWN | PEERS
 

@@ -25,12 +25,13 @@ from skflow.inspection import DimensionContributionsDisplay
 
 levels = load_digits().data
 X = levels + np.random.default_rng(0).uniform(-0.5, 0.5, levels.shape)
-X_train, X_test = train_test_split(X, test_size=400, random_state=0)
+X_train, X_test = train_test_split(X, test_size=100, random_state=0)
 
 # %%
-# A few epochs, and a start named in advance, which saves the time of comparing all.
+# A few epochs, from whitened columns. Left to itself the flow would choose a start that maps every
+# pixel to a normal first: about twenty nats more likelihood, and less of the images in few latents.
 
-flow = MultiscaleFlow(start="marginal", max_mixture_components=4, max_iter=15, random_state=0)
+flow = MultiscaleFlow(start="whiten", max_mixture_components=4, max_iter=15, random_state=0)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)  # fifteen epochs are meant
     flow.fit(X_train)
@@ -42,7 +43,8 @@ print(f"{Z.shape[1]} latents, the first 8 explain {flow.explained_entropy_ratio_
 # fitted anew for every k.
 
 widths = [2, 4, 8, 16, 32]
-ours = [((flow.inverse_transform(Z[:, :k]) - X_test) ** 2).mean() for k in widths]
+back = {k: flow.inverse_transform(Z[:, :k]) for k in widths}
+ours = [((back[k] - X_test) ** 2).mean() for k in widths]
 theirs, factors = [], []
 for k in widths:
     pca = PCA(k).fit(X_train)
@@ -63,7 +65,7 @@ for ax in (left, right):
 # %%
 # The same images from more and more latents.
 
-shown = [X_test[:10], *(flow.inverse_transform(Z[:10, :k]) for k in widths[::-1])]
+shown = [X_test[:10], *(back[k][:10] for k in widths[::-1])]
 _, axes = plt.subplots(len(shown), 10, figsize=(8, 5), layout="constrained")
 for line, images, name in zip(axes, shown, ["image", *widths[::-1]], strict=True):
     for ax, image in zip(line, images, strict=True):
@@ -72,8 +74,9 @@ for line, images, name in zip(axes, shown, ["image", *widths[::-1]], strict=True
     line[0].set_ylabel(name)
 
 # %%
-# What each pixel adds to the mean log-density over that of independent normals: the margins,
-# because they are almost always blank, and little where pen strokes come and go.
+# What each pixel adds to the mean log-density over that of independent normals. Where strokes pass,
+# the other pixels say much about it; the margins are blank but for the noise, and nothing says
+# anything about that.
 
 DimensionContributionsDisplay.from_estimator(flow, image_shape=(1, 8, 8))
 plt.show()
