@@ -1,7 +1,7 @@
 """What rankings are worth: MultiscaleFlow against random cuts, PCA and factor analysis.
 
     PYTHONPATH=. python benchmarks/multiscale.py columns digits priors
-    PYTHONPATH=. python benchmarks/multiscale.py --data DIR mnist
+    PYTHONPATH=. python benchmarks/multiscale.py --data DIR mnist mnist_components
 
 * columns: 32 columns, of which 8 depend on each other in curved ways and 24 are correlated normals;
   half are cut off after 4 of 8 couplings. Which ranking keeps the 8, and the likelihood that
@@ -11,11 +11,14 @@
 * priors: "lowrank", "vae" and "flow" behind the same layers on digits.
 * mnist: bits per dimension of the ranked cut beside random ones, paired over seeds. "blocks" ranks
   every 2 x 2 block at random, "channels" takes the same random order in every block.
+* mnist_components: as digits, on MNIST in 14 x 14 pixels (means of 2 x 2); writes a picture of test
+  images, reconstructions and the pixels' contributions beside the CSV.
 """
 
 import argparse
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -169,19 +172,20 @@ def digits(args) -> list[dict]:
     for seed in range(args.seeds):
         X, X_test, X_spread = split_digits(seed)
         spread = X + np.random.default_rng(100 + seed).uniform(-0.5, 0.5, X.shape)
-        model, seconds = fitted(MultiscaleFlow(random_state=seed), X)
-        Z = model.transform(X_test)
-        for k in (2, 4, 8, 16, 32):
+        models = [fitted(MultiscaleFlow(start=s, random_state=seed), X) for s in ("auto", "whiten")]
+        for (model, seconds), k in product(models, (2, 4, 8, 16, 32)):
+            Z = model.transform(X_test)
             pca = PCA(k, random_state=0).fit(X)
             theirs = _squared_error(pca.inverse_transform(pca.transform(X_test)), X_test)
             ours = _squared_error(model.inverse_transform(Z[:, :k]), X_test)
             rows.append(
                 reported(
                     {
-                        "seed": seed, "n_components": k, "error": ours, "pca_error": theirs,
-                        "ratio": ours / theirs, "score": model.score(X_spread),
+                        "seed": seed, "start": model.start, "n_components": k,
+                        "error": ours, "pca_error": theirs, "ratio": ours / theirs,
+                        "score": model.score(X_spread),
                         "factor_analysis": float(FactorAnalysis(k).fit(spread).score(X_spread)),
-                        "start": str(model.start_["base"]), "seconds": seconds,
+                        "seconds": seconds,
                     }
                 )
             )  # fmt: skip
@@ -255,7 +259,55 @@ def same_order_everywhere(rng) -> np.ndarray:
     return np.argsort(np.tile(rank, (14, 14)).ravel(), kind="stable")
 
 
-TASKS = {f.__name__: f for f in (columns, digits, priors, mnist)}
+def mnist_components(args) -> list[dict]:
+    data = np.load(Path(args.data) / "image" / "mnist.npz", allow_pickle=False)
+    rng = np.random.default_rng(0)
+
+    def small(images):  # 196 pixels, with the noise of their grey levels
+        blocks = images.reshape(-1, 14, 2, 14, 2).mean((2, 4)).reshape(-1, 196)
+        return blocks + rng.uniform(-0.5, 0.5, blocks.shape)
+
+    X, X_test = small(data["X_train"][:5_000]), small(data["X_test"][:500])
+    model = MultiscaleFlow(start="whiten", n_scales=2, max_iter=30, random_state=0)
+    model, seconds = fitted(model, X)
+    Z, rows, pictures = model.transform(X_test), [], [X_test[:12]]
+    for k in (2, 4, 8, 16, 32, 64):
+        back = model.inverse_transform(Z[:, :k])
+        pictures.append(back[:12])
+        pca = PCA(k, random_state=0).fit(X)
+        ours = _squared_error(back, X_test)
+        theirs = _squared_error(pca.inverse_transform(pca.transform(X_test)), X_test)
+        rows.append(
+            reported(
+                {
+                    "n_components": k, "error": ours, "pca_error": theirs, "ratio": ours / theirs,
+                    "score": model.score(X_test),
+                    "factor_analysis": float(FactorAnalysis(k).fit(X).score(X_test)),
+                    "seconds": seconds,
+                }
+            )
+        )  # fmt: skip
+    contributions = model.dimension_contributions_
+    scaled = 255 * (contributions - contributions.min()) / np.ptp(contributions)
+    pictures.append(np.tile(scaled, (12, 1)))
+    save_picture(pictures, 14, args.out.with_name(f"{args.out.stem}_mnist_components.png"))
+    return rows
+
+
+def save_picture(pictures: list[np.ndarray], size: int, path: Path) -> None:
+    """One line of images for every array of them."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    grid = np.stack(pictures).reshape(len(pictures), -1, size, size).transpose(0, 2, 1, 3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = grid.reshape(len(pictures) * size, -1).clip(0, 255)
+    plt.imsave(path, image.repeat(2, 0).repeat(2, 1), cmap="gray_r", dpi=100)
+
+
+TASKS = {f.__name__: f for f in (columns, digits, priors, mnist, mnist_components)}
 
 
 def main() -> None:

@@ -113,3 +113,12 @@ def test_loadings_that_diverged_are_not_an_exception():
     with torch.no_grad():
         layer.decoder.loading.fill_(torch.inf)
     assert not layer(rows(2))[1].isfinite().any()
+
+
+@pytest.mark.parametrize("hidden", [None, (8,)])
+@pytest.mark.parametrize("device", ["meta", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_factors_stay_on_their_device(hidden, device):
+    flow = flow_of(make(hidden)).to(device)
+    x = torch.ones(3, D, dtype=torch.float64, device=device)
+    for made in (flow.log_prob(x), flow.sample(3), flow.encode(x), flow.decode(flow.encode(x))):
+        assert made.device.type == device
