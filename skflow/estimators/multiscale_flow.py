@@ -21,7 +21,6 @@ from skflow.estimators.funnel_flow import IMAGE_DECODERS as FUNNEL_DECODERS
 from skflow.estimators.multiscale_layers import (
     image_layers,
     scale_shapes,
-    smoothed,
     squeeze_orders,
     table_layers,
 )
@@ -110,8 +109,8 @@ class MultiscaleFlow(ReducingFlow):
     n_bins : int, default=8
     image_shape : (int, int, int), default=None
         (channels, height, width) of the images that the rows are. Blocks of 2 x 2 pixels become
-        channels, each block ranked by itself ("likelihood" by means over neighbouring blocks), and
-        channels are cut off. Rankings are of pixels: not "entropy".
+        channels, the four ranked by their means over all blocks ("random" and an array: block by
+        block), and channels are cut off. Rankings are of pixels: not "entropy".
     n_hidden_channels : int, default=32
     start : {"auto", "standard", "whiten", "marginal"}, default="auto"
         As in `NormalizingFlow`; where directions are ranked "auto" and "marginal" always whiten,
@@ -351,7 +350,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 shapes.pop()
             widths, n_left = [prod(s) for s in shapes], prod(shapes[-1])
             plan["scale_shapes"] = [list(s) for s in shapes]
-            plan["squeeze_orders"] = squeeze_orders(shape, shapes, torch.zeros(n_features))
+            plan["squeeze_orders"] = squeeze_orders(
+                shape, shapes, torch.zeros(n_features), alike=True
+            )
         return {**plan, "widths": widths, "n_prior": self._n_prior(n_features, n_left)}
 
     def _check_image_options(self):
@@ -384,9 +385,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         if plan["image_shape"] is not None:
             shapes = [tuple(shape) for shape in plan["scale_shapes"]]
             contribution = self._column_ranks(start, plan, rows, generator)
-            if self._ranks_by() == "likelihood":
-                contribution = smoothed(tuple(plan["image_shape"]), contribution)
-            orders = squeeze_orders(tuple(plan["image_shape"]), shapes, contribution)
+            alike = self._ranks_by() in ("likelihood", "variance")
+            shape = tuple(plan["image_shape"])
+            orders = squeeze_orders(shape, shapes, contribution, alike=alike)
             return start, {**plan, "squeeze_orders": orders}
         orientation = self._orientation(rows.x.shape[1])
         if isinstance(orientation, FixedRotation):

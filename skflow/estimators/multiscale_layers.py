@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from skflow.distributions import Decoder, Distribution, StandardDecoder, StandardNormal
@@ -30,8 +29,6 @@ from skflow.transforms import (
 )
 
 Built = tuple[Compose, Distribution]
-
-NEIGHBOURHOOD = 7  # blocks in height and width that a block's contributions are averaged over
 
 
 def table_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
@@ -93,42 +90,32 @@ def scale_shapes(shape: ImageShape, most: int) -> list[ImageShape]:
     return shapes
 
 
-def ranked_squeeze(shape: ImageShape, contribution: Tensor) -> Tensor:
+def ranked_squeeze(shape: ImageShape, contribution: Tensor, *, alike: bool) -> Tensor:
     """Order of the columns that squeezes 2 x 2 blocks, the entry that contributes most first.
 
-    Every block of every channel is ranked by itself, so the squeezed channels are images still:
-    the first ones hold each block's first entry, and so on.
+    The entries of every channel's blocks are ranked: ``alike``, by their means over all blocks, or
+    each block by itself. The first of the squeezed channels hold each block's first entry, and so
+    on; for a convolution these are images only where blocks side by side are ranked alike.
     """
-    channels, _height, _width = shape
-    blocks = squeeze_order(*shape).view(channels, 4, -1)
-    ranks = contribution[blocks].argsort(dim=1, descending=True, stable=True)
+    blocks = squeeze_order(*shape).view(shape[0], 4, -1)
+    entries = contribution[blocks]
+    if alike:
+        entries = entries.mean(2, keepdim=True).expand_as(entries)
+    ranks = entries.argsort(dim=1, descending=True, stable=True)
     ranked = blocks.gather(1, ranks)  # (channels, rank, positions)
     return ranked.transpose(0, 1).reshape(-1)
 
 
-def smoothed(shape: ImageShape, contribution: Tensor) -> Tensor:
-    """Contributions of pixels averaged over the same places of neighbouring 2 x 2 blocks.
-
-    Blocks side by side are then mostly ranked alike, and the squeezed channels are images to a
-    convolution. An odd height or width has no blocks: there nothing changes.
-    """
-    if shape[1] % 2 or shape[2] % 2:
-        return contribution
-    order = squeeze_order(*shape)
-    places = contribution[order].view(-1, shape[1] // 2, shape[2] // 2)
-    reach = NEIGHBOURHOOD // 2
-    mean = F.avg_pool2d(places, NEIGHBOURHOOD, 1, reach, count_include_pad=False)
-    return mean.reshape(-1)[order.argsort()]
-
-
-def squeeze_orders(shape: ImageShape, shapes: list[ImageShape], contribution: Tensor) -> list:
+def squeeze_orders(
+    shape: ImageShape, shapes: list[ImageShape], contribution: Tensor, *, alike: bool
+) -> list[list[int] | None]:
     """For every scale the order of its squeeze by these contributions; None where it has none."""
     orders: list[list[int] | None] = []
     for squeezed in shapes:
         if squeezed[1:] == shape[1:]:
             orders.append(None)
         else:
-            order = ranked_squeeze(shape, contribution)
+            order = ranked_squeeze(shape, contribution, alike=alike)
             contribution = contribution[order]
             orders.append(order.tolist())
         kept = (squeezed[0] + 1) // 2

@@ -16,7 +16,6 @@ from skflow import MultiscaleFlow, NormalizingFlow
 from skflow.estimators.multiscale_layers import (
     ranked_squeeze,
     scale_shapes,
-    smoothed,
     squeeze_orders,
 )
 from skflow.transforms import Factors, FixedRotation, Permutation
@@ -327,7 +326,7 @@ def test_the_variational_prior_is_a_bound_on_what_it_begins_as(table):
 
 def test_every_block_is_ranked_by_itself():
     contribution = torch.rand(2 * 6 * 4, generator=torch.Generator().manual_seed(0))
-    order = ranked_squeeze((2, 6, 4), contribution)
+    order = ranked_squeeze((2, 6, 4), contribution, alike=False)
     assert sorted(order.tolist()) == list(range(48))
     squeezed = contribution[order].view(4, 2, 3, 2)
     assert (squeezed.diff(dim=0) <= 0).all()
@@ -339,23 +338,18 @@ def test_every_block_is_ranked_by_itself():
                 assert set((places % 4 // 2).tolist()) == {column}
 
 
-def test_smoothing_goes_over_the_same_places_of_neighbouring_blocks():
-    place = torch.tensor([[4.0, 1.0], [2.0, 3.0]]).repeat(6, 6)
-    assert torch.equal(smoothed((1, 12, 12), place.reshape(-1)), place.reshape(-1))
-    one = torch.zeros(12, 12)
-    one[6, 7] = 1.0
-    mean = smoothed((1, 12, 12), one.reshape(-1)).view(12, 12)
-    assert mean[0::2, 1::2].gt(0).all()  # within three blocks of it
-    assert mean[1::2].eq(0).all()
-    assert mean[:, 0::2].eq(0).all()
-    odd = torch.rand(15)
-    assert torch.equal(smoothed((1, 3, 5), odd), odd)
+def test_blocks_ranked_alike_go_by_the_means_of_their_places():
+    place = torch.tensor([[4.0, 1.0], [2.0, 3.0]]).repeat(3, 2)
+    noisy = place + 0.5 * torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
+    noisy[0, 0] = 0.0  # one block against the rule
+    order = ranked_squeeze((1, 6, 4), noisy.reshape(-1), alike=True).view(4, 6)
+    assert torch.equal(place.reshape(-1)[order], torch.tensor([4.0, 3, 2, 1])[:, None].repeat(1, 6))
 
 
 def test_scales_of_an_image():
     shapes = scale_shapes((1, 28, 28), 4)
     assert shapes == [(4, 14, 14), (8, 7, 7), (4, 7, 7), (2, 7, 7)]
-    orders = squeeze_orders((1, 28, 28), shapes, torch.zeros(784))
+    orders = squeeze_orders((1, 28, 28), shapes, torch.zeros(784), alike=True)
     assert [None if order is None else len(order) for order in orders] == [784, 392, None, None]
 
 
