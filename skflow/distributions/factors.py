@@ -55,8 +55,11 @@ class FactorDecoder(Decoder):
 
     @torch.no_grad()
     def set_factors(self, loading: Tensor, offset: Tensor, variance: Tensor) -> None:
-        """Take over a fitted factor analysis: W (n_features, n_context), b and the variances."""
-        self.loading.copy_(loading)
+        """Take over a fitted factor analysis: columns of W, b (n_features,) and the variances.
+
+        With fewer columns than factors the last ones keep the small loadings they have.
+        """
+        self.loading[:, : loading.shape[1]] = loading.to(self.loading)
         self.offset.copy_(offset)
         above = (variance.sqrt() - self.floor).clamp_min(self.floor / 100)
         self.log_scale.copy_(above.log())

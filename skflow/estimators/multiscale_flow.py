@@ -10,8 +10,6 @@ import numpy as np
 import torch
 from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
 from skflow.distributions import StandardNormal, StudentT
@@ -24,30 +22,28 @@ from skflow.estimators.multiscale_layers import (
     squeeze_orders,
     table_layers,
 )
-from skflow.estimators.narrowing import DECODERS, check_dropped, narrowed, reordered, rotated
+from skflow.estimators.narrowing import DECODERS, check_dropped, reordered, rotated
+from skflow.estimators.ranked_latents import RankedLatentsMixin
 from skflow.estimators.ranking import (
     GeneratorNorms,
     column_contributions,
     log_derivative_contributions,
     principal_directions,
 )
-from skflow.estimators.reducing import ReducingFlow, check_mode
+from skflow.estimators.reducing import ReducingFlow
 from skflow.estimators.starts import Rows, Start, StartRecipe, drawn_by_weight
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
 from skflow.transforms import Compose, Factors, FixedRotation, Permutation
-from skflow.transforms.noise import Draw, fresh_draw
 
 BY_DIRECTION = ("entropy", "variance")
 WITH_FACTORS = ("lowrank", "vae")
-LOW_DIMENSIONAL = (*WITH_FACTORS, "flow")
 SCALES = ((64, 1), (300, 2))  # columns below which so many scales are the default; beyond, 3
 IMAGE_DECODERS = (*FUNNEL_DECODERS, "standard")
-ROUNDING = 1e-9
-MEAN_DRAWS = 64  # that the mean of what a latent row leaves open is taken over
+ROUNDING = 1e-9  # 0.07 of 100 columns are 7
 
 
-class MultiscaleFlow(ReducingFlow):
+class MultiscaleFlow(RankedLatentsMixin, ReducingFlow):
     """Density and ranked latent dimensions: those that contribute most come first.
 
     The flow cuts dimensions off scale by scale, half of those left each time, so that the ones
@@ -60,10 +56,10 @@ class MultiscaleFlow(ReducingFlow):
     Parameters
     ----------
     n_components : int, float or None, default=None
-        Latent dimensions that `transform` gives: their number, the share of the summed entropy
-        power that they are to explain (see ``explained_entropy_ratio_``), or None for all.
-        With a ``prior`` of few dimensions it is that prior's width: a number, a share of the
-        columns, or None for half of them.
+        Latent dimensions that `transform` gives: their number, which the cuts leave too; the share
+        that they are to have in what all latents explain (see ``explained_entropy_ratio_``); or
+        None for all. With a ``prior`` of few dimensions it is that prior's width: a number, a
+        share of the columns, or None for half of what the cuts leave.
     factor_out : {"auto", "entropy", "variance", "likelihood", "random"} or array-like of int, \
             default="auto"
         What the dimensions are ranked by before any is cut off. "auto" is "entropy", or
@@ -76,7 +72,7 @@ class MultiscaleFlow(ReducingFlow):
         - "likelihood": the flow works on the columns. Those whose log-derivatives contribute most
           to the log-likelihood of a pre-trained flow without cuts come first: the paper's rule.
         - "random": columns in random order, to compare with.
-        - An array: positions of the columns, the first to keep first; those not named follow.
+        - An array: positions of the columns, those to keep first; those not named follow.
     n_scales : int or "auto", default="auto"
         1 means that nothing is cut off. "auto" is 1 below 64 columns, 2 below 300, else 3.
     decoder : {"auto", "standard", "gaussian", "lowrank", "full", "student_t", "mixture", \
@@ -89,10 +85,10 @@ class MultiscaleFlow(ReducingFlow):
         whose posterior mean is the latent row. "vae": a variational autoencoder that begins there,
         a bound. "flow": one more cut, and layers on what is left.
     architecture : {"autoregressive", "coupling"}, default="autoregressive"
-        "autoregressive" maps in the order of the ranking: the first k latents are a function of
-        the first k dimensions alone, so cutting the row short loses what comes after and nothing
-        else. Sampling takes as many passes as there are dimensions. "coupling" mixes all
-        dimensions, and samples in one pass.
+        "autoregressive" maps in the order of the ranking: the first k dimensions of ``flow_``'s
+        latent space are a function of the first k ranked ones alone, so little of what is cut off
+        from a latent row was needed by the rest. Sampling takes as many passes as there are
+        dimensions. "coupling" mixes all dimensions, and samples in one pass.
     bijection : {"spline", "affine"}, default="spline"
         The elementwise maps of the layers. For images affine.
     n_layers : int or "auto", default="auto"
@@ -100,7 +96,7 @@ class MultiscaleFlow(ReducingFlow):
         4 steps.
     pretrain_fraction : float, default=0.2
         Epochs of the pre-training that "likelihood" ranks by, in units of ``max_iter`` and beside
-        those; with ``max_time`` the share of it.
+        those. ``max_time`` is shared in the same proportion.
     scale_floor : float, default=1e-3
         Least deviation of a "lowrank" or "vae" prior's noise, in units of the start's dimensions.
     n_importance_samples : int, default=16
@@ -144,12 +140,13 @@ class MultiscaleFlow(ReducingFlow):
         Entropy that each latent explains in X, in nats and descending:
         ``E[log |dx/dz_i|] + log(2 pi e var(z_i)) / 2``, its Jacobian column at rows of X.
     explained_entropy_ratio_ : ndarray of shape (n_latents,)
-        Share of the summed entropy powers ``exp(2 * explained_entropy_)``. For a Gaussian on
-        its principal axes this is PCA's ``explained_variance_ratio_``.
+        Share in the sum of the entropy powers ``exp(2 * explained_entropy_)`` of the latents. For
+        a Gaussian on its principal axes, nothing cut off, PCA's ``explained_variance_ratio_``.
     dimension_contributions_ : ndarray of shape (n_features_in_,)
-        What each column adds to the mean log-density of the training rows over that of
+        What each column adds to the mean log-density of rows of X (at most 5,000) over that of
         independent normals, in nats: a shape that is not normal, and dependence. The terms of the
-        model's own chain rule, booked to columns by `skflow.transforms.Ledger`.
+        model's own chain rule, booked to columns by `skflow.transforms.Ledger`; with a "vae" prior
+        those of the bound.
     latent_order_ : ndarray of shape (n_latents,)
         The latents of ``flow_`` in the order of `transform`.
     ranking_ : ndarray of int, or None
@@ -188,7 +185,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         ],
         "n_scales": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "decoder": [StrOptions({*DECODERS, "standard"})],
-        "prior": [StrOptions({"normal", *LOW_DIMENSIONAL})],
+        "prior": [StrOptions({"normal", *WITH_FACTORS, "flow"})],
         "architecture": [StrOptions({"autoregressive", "coupling"})],
         "bijection": [StrOptions({"spline", "affine"})],
         "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
@@ -291,28 +288,36 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     def _start_options(self):
         start, base = super()._start_options()
-        if self._ranks_directions():
-            start = {"auto": "axes", "marginal": "marginal_axes"}.get(start, start)
-        elif start == "auto":
-            start = "columnwise"
-        return start, "normal" if self.prior in WITH_FACTORS else base
-
-    def _n_prior(self, n_features: int, n_left: int) -> int:
-        """Width of a low-dimensional prior, at most what is left to it."""
-        share = 0.5 if self.n_components is None else self.n_components
-        wanted = share if isinstance(share, Integral) else ceil(share * n_features)
-        return min(int(wanted), n_left)
+        directions = self._ranks_directions()
+        if start == "whiten" and self.image_shape is None and not directions:
+            raise ValueError(
+                f"start='whiten' mixes the columns that factor_out={self.factor_out!r} ranks, or "
+                f"that prior={self.prior!r} finds factors of; choose another start."
+            )
+        if self.image_shape is None:
+            special = {"auto": "axes", "marginal": "marginal_axes"}
+            if not directions:
+                special = {"auto": "columnwise", "marginal": "marginal_columns"}
+            start = special.get(start, start)
+        if self.prior not in WITH_FACTORS:
+            return start, base
+        if base not in ("auto", "normal"):
+            raise ValueError(f"base={base!r} has no place behind prior={self.prior!r}.")
+        return start, "normal"
 
     def _least_width(self, n_features: int) -> int:
         """Latents that the cuts have to leave."""
-        if not isinstance(self.n_components, Integral):
-            return 1
-        if int(self.n_components) > n_features:
+        wanted = self.n_components
+        if not isinstance(wanted, Integral):
+            if wanted is None or self.prior == "normal":
+                return 1
+            return ceil(wanted * n_features - ROUNDING)
+        if int(wanted) > n_features:
             raise ValueError(
-                f"n_components={self.n_components} is more than the {n_features} columns of X; "
+                f"n_components={wanted} is more than the {n_features} columns of X; "
                 "lower it, or give a share such as 0.5."
             )
-        return int(self.n_components)
+        return int(wanted)
 
     def _plan(self, n_rows, n_features):
         shape = self._image_shape(n_features)
@@ -335,7 +340,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             "n_bins": self.n_bins,
             "n_hidden_channels": self.n_hidden_channels,
             "scale_floor": self.scale_floor,
-            "ranking": None,
+            "directions": self._ranks_directions(),
         }
         if shape is None:
             widths = [n_features]
@@ -345,15 +350,16 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             check_dropped(self.decoder, max((a - b for a, b in pairwise(widths)), default=0))
         else:
             self._check_image_options()
-            shapes = scale_shapes(shape, n_scales)
+            shapes = scale_shapes(tuple(shape), n_scales)
             while prod(shapes[-1]) < least:
                 shapes.pop()
             widths, n_left = [prod(s) for s in shapes], prod(shapes[-1])
             plan["scale_shapes"] = [list(s) for s in shapes]
             plan["squeeze_orders"] = squeeze_orders(
-                shape, shapes, torch.zeros(n_features), alike=True
+                tuple(shape), shapes, torch.zeros(n_features), alike=True
             )
-        return {**plan, "widths": widths, "n_prior": self._n_prior(n_features, n_left)}
+        n_prior = ceil(n_left / 2) if self.n_components is None else min(least, n_left)
+        return {**plan, "widths": widths, "n_prior": n_prior}
 
     def _check_image_options(self):
         if self.decoder not in IMAGE_DECODERS:
@@ -374,12 +380,6 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     # -- the ranking that the cuts go by ------------------------------------------------------
 
-    def _orientation(self, n_features: int) -> FixedRotation | Permutation:
-        """The last fixed map: to the ranked directions, or to the ranked columns."""
-        if self._ranks_directions():
-            return FixedRotation(n_features)
-        return Permutation(n_features, order=torch.arange(n_features))
-
     def _oriented(self, start, plan, draw_rows, generator):
         rows = draw_rows()
         if plan["image_shape"] is not None:
@@ -389,7 +389,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             shape = tuple(plan["image_shape"])
             orders = squeeze_orders(shape, shapes, contribution, alike=alike)
             return start, {**plan, "squeeze_orders": orders}
-        orientation = self._orientation(rows.x.shape[1])
+        orientation = _orientation(plan, rows.x.shape[1])
         if isinstance(orientation, FixedRotation):
             base, directions = start.base, principal_directions(start, rows)
             if isinstance(base, StudentT):  # its columns are not to be mixed
@@ -425,13 +425,14 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             flow, rows, None, np.zeros(d), int(torch.randint(2**31 - 1, (), generator=generator)),
             lambda epoch: False,
             max_iter=ceil(self.pretrain_fraction * self.max_iter),
-            share_of_time=self.pretrain_fraction,
+            share_of_time=self.pretrain_fraction / (1 + self.pretrain_fraction),
         )  # fmt: skip
         return log_derivative_contributions(flow.cpu().eval().requires_grad_(False), rows)
 
     def _given_ranks(self, n_features: int) -> torch.Tensor:
-        first = list(self.factor_out)
-        if len(set(first)) != len(first) or not set(first) <= set(range(n_features)):
+        first = np.asarray(self.factor_out).tolist()
+        named = [i for i in first if type(i) is int and 0 <= i < n_features]
+        if len(set(named)) != len(first):
             raise ValueError(
                 f"factor_out must name different columns by their positions, 0 to "
                 f"{n_features - 1}, got {first}."
@@ -458,7 +459,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         start_recipe = StartRecipe(**recipe["start"])
         fixed = start_recipe.make_fixed()
         if recipe["plan"]["image_shape"] is None:
-            fixed = Compose([*fixed.steps, self._orientation(start_recipe.n_features)])
+            fixed = Compose([*fixed.steps, _orientation(recipe["plan"], start_recipe.n_features)])
         start = Start(start_recipe, fixed, start_recipe.make_base())
         return self._assemble(start, recipe["plan"], torch.Generator())
 
@@ -481,15 +482,17 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
             fitted.fit(drawn_by_weight(h, rows.weight, rng))
+        found = fitted.components_[np.abs(fitted.components_).max(1) > 0]
         prior.decoder.set_factors(
-            torch.as_tensor(fitted.components_.T),
+            torch.as_tensor(found.T),
             torch.as_tensor(fitted.mean_),
             torch.as_tensor(fitted.noise_variance_),
         )
 
     def _train(self, *args, share_of_time=1.0, **options):
-        if self._ranks_by() == "likelihood":
-            share_of_time *= 1 - self.pretrain_fraction
+        continuing = hasattr(self, "flow_") and (self.warm_start or "max_iter" in options)
+        if self._ranks_by() == "likelihood" and not continuing:
+            share_of_time /= 1 + self.pretrain_fraction
         return super()._train(*args, share_of_time=share_of_time, **options)
 
     def _n_importance_samples(self):
@@ -499,109 +502,16 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         super()._finish(flow, recipe, outcome, X, weight, *args)
         rows = positive_rows(X, weight)
         rows = Rows(*(v if v is None else v.to(self._device()) for v in (rows.x, rows.weight)))
-        entropy = GeneratorNorms(self.flow_, rows).explained_entropy()
-        order = entropy.argsort(descending=True, stable=True)
-        self.latent_order_ = order.cpu().numpy()
-        self.explained_entropy_ = entropy[order].cpu().numpy()
-        power = np.exp(2 * (self.explained_entropy_ - self.explained_entropy_[0]))
-        self.explained_entropy_ratio_ = power / power.sum()
+        self._rank_latents(rows)
         contributions = column_contributions(self.flow_, rows, self._noise_seed)
         self.dimension_contributions_ = contributions.cpu().numpy()
         last_fixed = self.flow_.transform.steps[0].steps[-1]
         columns = self.image_shape is None and isinstance(last_fixed, Permutation)
         self.ranking_ = last_fixed.order.cpu().numpy() if columns else None
-        self.n_components_ = self._n_shown()
 
-    def _n_shown(self) -> int:
-        """Latents that `transform` gives."""
-        wanted, n_latents = self.n_components, len(self.latent_order_)
-        if wanted is None or self.prior in LOW_DIMENSIONAL:
-            return n_latents
-        if isinstance(wanted, Integral):
-            return min(int(wanted), n_latents)
-        explained = self.explained_entropy_ratio_.cumsum()
-        return min(int(np.searchsorted(explained, wanted - ROUNDING)) + 1, n_latents)
 
-    def truncate(self, n_components):
-        """A copy of the fitted estimator that gives another number of latents.
-
-        Parameters
-        ----------
-        n_components : int, float or None
-            As in the constructor. With a ``prior`` of few dimensions their number stays.
-
-        Returns
-        -------
-        flow : MultiscaleFlow
-        """
-        check_is_fitted(self)
-        shorter = copy.copy(self).set_params(n_components=n_components)
-        shorter._validate_params()
-        shorter.n_components_ = shorter._n_shown()
-        return shorter
-
-    # -- there and back -----------------------------------------------------------------------
-
-    def transform(self, X):
-        """The latents that explain most, the most informative first.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        Z : ndarray of shape (n_samples, n_components)
-        """
-        return super().transform(X)[:, self.latent_order_[: self.n_components_]]
-
-    def _check_latent_width(self, width):
-        if not 1 <= width <= len(self.latent_order_):
-            raise ValueError(
-                f"X has {width} columns, but this {type(self).__name__} has 1 to "
-                f"{len(self.latent_order_)} latent dimensions to give."
-            )
-
-    def inverse_transform(self, X, *, mode="mean", random_state=None):
-        """Rows in data space of the first columns of latent rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, k)
-            The first k columns of `transform`, for any k from 1 to the number of latents.
-        mode : {"mean", "sample"}, default="mean"
-            What becomes of what the latent rows leave open, the other latents and what was cut
-            off: the mean over draws of it, the best reconstruction in squares, or one draw.
-        random_state : int, RandomState instance or None, default=None
-            With "sample": an int gives the same rows each time.
-
-        Returns
-        -------
-        X_original : ndarray of shape (n_samples, n_features)
-            With all latents and nothing cut off, the rows themselves.
-        """
-        check_is_fitted(self)
-        if check_mode(mode) == "sample":
-            seed, n_draws = int(check_random_state(random_state).randint(2**31 - 1)), 1
-        else:
-            seed, n_draws = self._noise_seed, MEAN_DRAWS
-        generator = torch.Generator(self._device()).manual_seed(seed)
-        return self._decode_rows(X, lambda z: self._completed(z, fresh_draw(generator), n_draws))
-
-    def _completed(self, z: torch.Tensor, draw: Draw, n_draws: int) -> torch.Tensor:
-        """Rows of the first latents, averaged over draws of what these leave open."""
-        order = torch.as_tensor(self.latent_order_, device=z.device)
-        back, k = order.argsort(), z.shape[1]
-        plan = self._recipe["plan"]
-        if k == len(order):
-            if len(plan["widths"]) == 1 and plan["prior"] == "normal":
-                n_draws = 1  # nothing is open
-            rest = None
-        else:
-            base = reordered(self.flow_.base, order)
-            rest = narrowed(base, k, "standard", [1], torch.Generator())[1].to(z)
-        total = 0
-        for _ in range(n_draws):
-            latent = z if rest is None else torch.cat([z, draw(rest, z)], 1)
-            total = total + self.flow_.decode(latent[:, back], draw=draw)
-        return total / n_draws
+def _orientation(plan: dict, n_features: int) -> FixedRotation | Permutation:
+    """The last fixed map: to the ranked directions, or to the ranked columns."""
+    if plan["directions"]:
+        return FixedRotation(n_features)
+    return Permutation(n_features, order=torch.arange(n_features))

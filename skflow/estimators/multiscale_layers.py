@@ -83,9 +83,9 @@ def scale_shapes(shape: ImageShape, most: int) -> list[ImageShape]:
     while len(shapes) < most:
         if height % 2 == 0 and width % 2 == 0:
             channels, height, width = 4 * channels, height // 2, width // 2
-        shapes.append((channels, height, width))
-        if channels == 1:
+        if shapes and channels == 1:
             break
+        shapes.append((channels, height, width))
         channels = (channels + 1) // 2
     return shapes
 
@@ -163,8 +163,9 @@ def _image_mixing(plan: dict, shape: ImageShape, generator) -> Compose:
             Permutation(prod(shape), order=pixels[order].reshape(-1)),
             ActNorm(prod(shape), positions),
             LULinear(prod(shape), positions),
-            glow_coupling(shape, plan["n_hidden_channels"], generator),
         ]
+        if channels > 1:
+            steps.append(glow_coupling(shape, plan["n_hidden_channels"], generator))
     back = pixels[so_far.argsort()].reshape(-1)
     return Compose([*steps, Permutation(prod(shape), order=back), ActNorm(prod(shape), positions)])
 

@@ -17,7 +17,9 @@ STEP = 1e-4  # of its central differences: half of float64's digits are right
 FEWEST_ROWS, MOST_ROWS = 16, 256
 LEAST_DEVIATION = 1e-6  # of a latent: below, it is a constant but for rounding
 TIE_BREAK = 1e-4  # of the largest singular value
-BOOKED_ROWS, BOOKED_AT_ONCE = 5_000, 1_000
+LEAST_NORM = 1e-100  # of a column of the Jacobian that is zero
+BOOKED_ROWS = 5_000
+VALUES_AT_ONCE = 2**18  # of rows that go through a flow together
 LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
 
 
@@ -34,20 +36,19 @@ class GeneratorNorms:
 
     def __init__(self, flow: Flow, rows: Rows):
         n_latent = flow.base.n_features
-        n = int(np.clip(JACOBIAN_COLUMNS // n_latent, FEWEST_ROWS, MOST_ROWS))
-        some = _some(rows, n)
-        norms = []
-        with torch.no_grad():
-            z = flow.encode(some.x)
-            for i in range(n_latent):
-                step = torch.zeros_like(z)
-                step[:, i] = STEP
-                ahead, behind = flow.decode(torch.cat([z + step, z - step])).chunk(2)
-                norms.append((ahead - behind).norm(dim=1) / (2 * STEP))
-        self._weight, self._norms = some.weight, torch.stack(norms, 1)
+        some = _some(rows, int(np.clip(JACOBIAN_COLUMNS // n_latent, FEWEST_ROWS, MOST_ROWS)))
+        n = len(some)
+        at_once = max(1, VALUES_AT_ONCE // some.x.shape[1])
         many = _some(rows, BOOKED_ROWS)
         with torch.no_grad():
-            z = flow.encode(many.x)
+            z = flow.encode(some.x)
+            steps = STEP * torch.eye(n_latent, dtype=z.dtype, device=z.device)
+            ends = torch.stack([z[:, None] + steps, z[:, None] - steps])  # (2, n, k, k)
+            x = torch.cat([flow.decode(part) for part in ends.view(-1, n_latent).split(at_once)])
+            ahead, behind = x.view(2, n, n_latent, -1)
+            norms = (ahead - behind).norm(dim=2) / (2 * STEP)
+            z = torch.cat([flow.encode(part) for part in many.x.split(at_once)])
+        self._weight, self._norms = some.weight, norms.clamp_min(LEAST_NORM)
         deviation = weighted_moments(z, many.weight)[1]
         self._log_deviation = deviation.clamp_min(LEAST_DEVIATION).log()
 
@@ -89,12 +90,13 @@ def principal_directions(start: Start, rows: Rows) -> Tensor:
 def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
     """Mean accounts of the columns, by the transforms alone and with the base."""
     some = _some(rows, BOOKED_ROWS)
+    at_once = max(1, VALUES_AT_ONCE // some.x.shape[1])
     weight = torch.ones_like(some.x[:, 0]) if some.weight is None else some.weight
     of_transforms, of_all = torch.zeros_like(some.x[0]), torch.zeros_like(some.x[0])
     with torch.no_grad():
         for x, w in zip(
-            some.x.split(BOOKED_AT_ONCE),
-            (weight / weight.sum()).split(BOOKED_AT_ONCE),
+            some.x.split(at_once),
+            (weight / weight.sum()).split(at_once),
             strict=True,
         ):
             ledger = Ledger(x, w)

@@ -136,7 +136,7 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
     """Recipes of the fixed maps that ``start`` allows, for ``n`` rows."""
     plain = StartRecipe(d, bounded=bounded)
     knots = [k for k in KNOTS if k * ROWS_PER_KNOT <= n]
-    if start in ("marginal", "marginal_axes") and not knots:
+    if start.startswith("marginal") and not knots:
         knots = [max(4, n // ROWS_PER_KNOT)]
     whitened = [replace(plain, whiten=True, shrinkage=s) for s in SHRINKAGES]
     columnwise = [replace(plain, marginal_knots=k) for k in knots]
@@ -146,6 +146,7 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
         "columnwise": [plain, *columnwise],
         "axes": [*whitened, *both],
         "marginal_axes": both,
+        "marginal_columns": columnwise,
         "standard": [plain],
         "whiten": whitened,
         "marginal": marginal,
@@ -168,9 +169,10 @@ def choose_start(
     ----------
     folds : list of (Rows, Rows)
         Rows to fit to and rows to judge by.
-    start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes", "marginal_axes"}
-        "columnwise" is "auto" without whitening, which would mix the pixels of an image; "axes"
-        and "marginal_axes" are "auto" and "marginal" that always whiten.
+    start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes", \
+            "marginal_columns", "marginal_axes"}
+        "columnwise" and "marginal_columns" are "auto" and "marginal" without whitening, which would
+        mix the pixels of an image; "axes" and "marginal_axes" always whiten.
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
@@ -230,7 +232,7 @@ def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> 
     recipe = StartRecipe(d, bounded=bounded, base="normal" if base == "auto" else base)
     if start in ("auto", "whiten", "axes", "marginal_axes"):
         recipe = replace(recipe, whiten=True)
-    if start in ("marginal", "marginal_axes"):
+    if start.startswith("marginal"):
         recipe = replace(recipe, marginal_knots=max(4, min(KNOTS[0], n // ROWS_PER_KNOT)))
     if base == "mixture":
         recipe = replace(recipe, n_mixture_components=1)

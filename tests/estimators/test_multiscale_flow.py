@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy.stats import multivariate_normal
@@ -106,7 +107,8 @@ def test_decoders(decoder, table):
 @pytest.mark.parametrize("ranking", ["entropy", "random"])
 def test_it_begins_where_the_square_flow_begins(base, ranking, table):
     """Directions, orders and cuts of the start change nothing."""
-    settings = {"start": "whiten", "base": base, **AT_THE_START}
+    settings = {"base": base, **AT_THE_START}
+    settings["start"] = "whiten" if ranking == "entropy" else "standard"
     cut = quick(factor_out=ranking, n_scales=3, **settings).fit(table)
     square = NormalizingFlow(**{**SMALL, **settings}).fit(table)
     assert cut.start_score_ == pytest.approx(square.start_score_, abs=2e-4)
@@ -206,6 +208,8 @@ def test_a_given_ranking_is_kept(table):
     assert flow.ranking_.tolist() == [4, 2, 0, 1, 3, 5, 6]
     last = flow.flow_.transform.steps[0].steps[-1]
     assert isinstance(last, Permutation)
+    flow.set_params(factor_out="entropy", prior="vae")  # a fitted flow does not go by these
+    assert flow.truncate(2).transform(table).shape == (600, 2)
     loaded = pickle.loads(pickle.dumps(flow))
     assert loaded.flow_.transform.steps[0].steps[-1].order.tolist() == last.order.tolist()
     turned = pickle.loads(pickle.dumps(quick().fit(table)))
@@ -213,10 +217,21 @@ def test_a_given_ranking_is_kept(table):
     assert turned.ranking_ is None
 
 
-@pytest.mark.parametrize("wrong", [[0, 0], [7], [-1], [0.5, 1], ["a"]])
+@pytest.mark.parametrize("wrong", [[0, 0], [7], [-1], [0.5, 1], ["a"], [[0, 1]], [True]])
 def test_a_wrong_ranking_is_refused(wrong, table):
     with pytest.raises(ValueError, match="factor_out"):
         quick(factor_out=wrong).fit(table)
+
+
+def test_columns_are_not_ranked_behind_whitening(table):
+    with pytest.raises(ValueError, match="start='whiten' mixes the columns"):
+        quick(factor_out="likelihood", start="whiten").fit(table)
+    assert not quick(factor_out=[0], start="marginal").fit(table).start_["whiten"]
+
+
+def test_pretraining_takes_its_share_of_the_time(table):
+    slow = {"factor_out": "likelihood", "pretrain_fraction": 1.0, "max_time": 60.0}
+    assert quick(**slow, early_stopping=False).fit(table).n_iter_ == 3
 
 
 # -- components --------------------------------------------------------------------------------
@@ -270,9 +285,18 @@ def test_a_wrong_latent_width_is_refused(width, fitted):
         fitted.inverse_transform(np.zeros((3, 2)), mode="median")
 
 
-def test_too_many_components_are_refused(table):
+def test_too_many_components_are_refused(fitted, table):
+    with pytest.raises(ValueError, match="more than the 7 latents"):
+        fitted.truncate(8)
     with pytest.raises(ValueError, match="more than the 7 columns"):
         quick(n_components=8).fit(table)
+
+
+def test_frames_go_in_and_out(table):
+    frame = pd.DataFrame(table, columns=list("abcdefg"))
+    flow = quick(n_components=2).fit(frame).set_output(transform="pandas")
+    assert list(flow.transform(frame).columns) == list(flow.get_feature_names_out())
+    assert flow.fit_transform(frame).shape == (600, 2)
 
 
 # -- priors ------------------------------------------------------------------------------------
@@ -319,6 +343,26 @@ def test_the_variational_prior_is_a_bound_on_what_it_begins_as(table):
     assert gap > 0.2
     assert elbo < exact.score(table) < elbo + 1.1 * gap + 0.05
     assert elbo + gap < exact.score(table) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("n_components", "n_scales", "expected"),
+    [(None, 1, 4), (0.5, 3, 4), (0.29, 3, 3), (None, 2, 2)],
+)
+def test_widths_of_a_prior(n_components, n_scales, expected, table):
+    flow = quick(prior="lowrank", n_components=n_components, n_scales=n_scales).fit(table)
+    assert flow.n_components_ == expected
+
+
+def test_factors_that_are_not_there():
+    rng = np.random.default_rng(0)
+    few = quick(prior="lowrank", n_components=10).fit(rng.normal(size=(6, 20)))
+    assert few.transform(rng.normal(size=(3, 20))).shape == (3, 10)
+    one = quick(prior="lowrank").fit(rng.normal(size=(100, 1)))
+    assert np.isfinite(one.explained_entropy_).all()
+    assert np.isfinite(one.explained_entropy_ratio_).all()
+    with pytest.raises(ValueError, match="no place behind"):
+        quick(prior="lowrank", base="mixture").fit(rng.normal(size=(100, 2)))
 
 
 # -- images ------------------------------------------------------------------------------------
@@ -368,6 +412,18 @@ def test_images(ranking, digits):
     assert np.array_equal(loaded.score_samples(digits[:20]), flow.score_samples(digits[:20]))
     assert np.array_equal(loaded.transform(digits[:20]), Z)
     assert len(flow.dimension_contributions_) == 64
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6), (3, 3, 3), (1, 3, 3), (1, 2, 2), (2, 3, 4)], ids=str)
+@pytest.mark.parametrize("n_scales", [1, 9])
+def test_every_shape_of_image(shape, n_scales):
+    X = np.random.default_rng(0).integers(0, 17, (40, np.prod(shape)))
+    flow = MultiscaleFlow(
+        image_shape=shape, n_scales=n_scales, n_layers=1, n_hidden_channels=4, max_iter=1,
+        random_state=0,
+    ).fit(X)  # fmt: skip
+    assert np.isfinite(flow.score(X))
+    assert flow.inverse_transform(flow.transform(X)).shape == X.shape
 
 
 @pytest.mark.parametrize("prior", ["lowrank", "flow"])
