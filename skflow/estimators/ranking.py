@@ -17,6 +17,7 @@ STEP = 1e-4  # of its central differences: half of float64's digits are right
 FEWEST_ROWS, MOST_ROWS = 16, 256
 LEAST_DEVIATION = 1e-6  # of a latent: below, it is a constant but for rounding
 TIE_BREAK = 1e-4  # of the largest singular value
+DECIMALS = 6  # of a contribution in nats
 LEAST_NORM = 1e-100  # of a column of the Jacobian that is zero
 BOOKED_ROWS = 5_000
 VALUES_AT_ONCE = 2**18  # of rows that go through a flow together
@@ -111,10 +112,10 @@ def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
 def log_derivative_contributions(flow: Flow, rows: Rows) -> Tensor:
     """Mean log-derivative that each column gathers in the flow, its own deviation the unit: (d,).
 
-    Normal columns that the others say nothing about have 0.
+    Normal columns that the others say nothing about have 0. Rounded, so that equal ones are equal.
     """
     deviation = weighted_moments(rows.x, rows.weight)[1]
-    return _booked(flow, rows, 0)[0] + deviation.log()
+    return (_booked(flow, rows, 0)[0] + deviation.log()).round(decimals=DECIMALS)
 
 
 def column_contributions(flow: Flow, rows: Rows, seed: int) -> Tensor:
