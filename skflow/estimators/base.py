@@ -34,8 +34,8 @@ from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.loop import Epoch, Outcome, Settings
 
+ROUNDING = 1e-12  # of a score, relative to its size
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
-NOISE_ROWS = 5_000  # below, the training rows get noise
 
 
 class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
@@ -332,7 +332,9 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         if self.contamination is not None:
             scores = self._score_rows(X)
             ones = np.ones(len(X)) if weight is None else weight
-            self.offset_ = weighted_quantile(scores, ones, self.contamination)
+            quantile = weighted_quantile(scores, ones, self.contamination)
+            # A little lower: the row whose score it is may score otherwise by rounding elsewhere.
+            self.offset_ = quantile - ROUNDING * (1 + abs(quantile))
 
     def _warn_of(self, outcome: Outcome) -> None:
         if outcome.n_rollbacks:
