@@ -316,7 +316,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder that holds image/mnist.npz")
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--epochs", type=int, default=24, help="of columns")
-    parser.add_argument("--images", type=int, default=3_000, help="MNIST images to train on")
+    parser.add_argument("--images", type=int, default=2_500, help="MNIST images to train on")
     parser.add_argument("--image-epochs", type=int, default=10)
     parser.add_argument("--image-seeds", type=int, default=3)
     parser.add_argument("--decoder", default="standard", help="of mnist")
