@@ -10,12 +10,11 @@ from skflow._compat import Interval, StrOptions
 from skflow.estimators.checks import check_rows
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
-from skflow.estimators.narrowing import check_dropped
+from skflow.estimators.narrowing import IMAGE_DECODERS, check_dropped, check_image_decoder
 from skflow.estimators.reducing import ReducingFlow
 
 SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
 ROUNDING = 1e-9  # 0.55 of 100 columns are 55
-IMAGE_DECODERS = ("auto", "gaussian", "student_t", "spline")
 
 
 class FunnelFlow(ReducingFlow):
@@ -235,11 +234,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         return super()._start_options()
 
     def _check_image_options(self):
-        if self.decoder not in IMAGE_DECODERS:
-            raise ValueError(
-                f"decoder={self.decoder!r} is for tables; with image_shape choose from "
-                f"{IMAGE_DECODERS}."
-            )
+        check_image_decoder(self.decoder, IMAGE_DECODERS)
         if self.funnel == "autoregressive":
             raise ValueError(
                 "funnel='autoregressive' is for tables; with image_shape choose 'coupling', "

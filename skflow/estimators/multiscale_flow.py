@@ -15,14 +15,20 @@ from skflow._compat import Interval, StrOptions
 from skflow.distributions import StandardNormal, StudentT
 from skflow.estimators.base import positive_rows
 from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
-from skflow.estimators.funnel_flow import IMAGE_DECODERS as FUNNEL_DECODERS
 from skflow.estimators.multiscale_layers import (
     image_layers,
     scale_shapes,
     squeeze_orders,
     table_layers,
 )
-from skflow.estimators.narrowing import DECODERS, check_dropped, reordered, rotated
+from skflow.estimators.narrowing import (
+    DECODERS,
+    IMAGE_DECODERS,
+    check_dropped,
+    check_image_decoder,
+    reordered,
+    rotated,
+)
 from skflow.estimators.ranked_latents import RankedLatentsMixin
 from skflow.estimators.ranking import (
     GeneratorNorms,
@@ -39,7 +45,6 @@ from skflow.transforms import Compose, Factors, FixedRotation, Permutation
 BY_DIRECTION = ("entropy", "variance")
 WITH_FACTORS = ("lowrank", "vae")
 SCALES = ((64, 1), (300, 2))  # columns below which so many scales are the default; beyond, 3
-IMAGE_DECODERS = (*FUNNEL_DECODERS, "standard")
 ROUNDING = 1e-9  # 0.07 of 100 columns are 7
 
 
@@ -362,11 +367,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         return {**plan, "widths": widths, "n_prior": n_prior}
 
     def _check_image_options(self):
-        if self.decoder not in IMAGE_DECODERS:
-            raise ValueError(
-                f"decoder={self.decoder!r} is for tables; with image_shape choose from "
-                f"{IMAGE_DECODERS}."
-            )
+        check_image_decoder(self.decoder, (*IMAGE_DECODERS, "standard"))
         if self._ranks_by() == "entropy":
             raise ValueError(
                 "factor_out='entropy' ranks directions of a table; with image_shape choose "

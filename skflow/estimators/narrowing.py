@@ -33,6 +33,7 @@ RANK = 4  # factors of a low-rank decoder
 COMPONENTS = 8  # of a mixture decoder that no fitted mixture begins
 MAX_FULL = 100  # dropped columns of a full covariance: a row costs their square
 NEARLY_NORMAL = 50.0  # degrees of freedom that a Student-t decoder begins with
+IMAGE_DECODERS = ("auto", "gaussian", "student_t", "spline")
 DECODERS = {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}
 
 MakeDecoder = Callable[[int, int, Sequence[int], torch.Generator | None], Decoder]
@@ -93,6 +94,14 @@ def check_decoder(decoder: str, base: str) -> None:
         raise ValueError(
             f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
             "base='normal' or 'auto'."
+        )
+
+
+def check_image_decoder(decoder: str, allowed: Sequence[str]) -> None:
+    """Raise where images have no such decoder."""
+    if decoder not in allowed:
+        raise ValueError(
+            f"decoder={decoder!r} is for tables; with image_shape choose from {tuple(allowed)}."
         )
 
 
