@@ -147,7 +147,7 @@ class MultiscaleFlow(RankedLatentsMixin, ReducingFlow):
     explained_entropy_ratio_ : ndarray of shape (n_latents,)
         Share in the sum of the entropy powers ``exp(2 * explained_entropy_)`` of the latents. For
         a Gaussian on its principal axes, nothing cut off, PCA's ``explained_variance_ratio_``.
-    dimension_contributions_ : ndarray of shape (n_features_in_,)
+    dimension_contributions_ : ndarray of shape (n_features,)
         What each column adds to the mean log-density of rows of X (at most 5,000) over that of
         independent normals, in nats: a shape that is not normal, and dependence. The terms of the
         model's own chain rule, booked to columns by `skflow.transforms.Ledger`; with a "vae" prior
