@@ -8,7 +8,6 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -18,8 +17,6 @@ from sklearn.utils import check_random_state
 
 from skflow._compat import (
     CallbackSupportMixin,
-    Interval,
-    StrOptions,
     _fit_context,
     weighted_quantile,
 )
@@ -28,6 +25,7 @@ from skflow.estimators.checks import check_bounds, check_weight, check_within
 from skflow.estimators.fitted import FittedFlowMixin
 from skflow.estimators.fitting import split_rows, train_flow
 from skflow.estimators.frames import FrameTemplate
+from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.starts import Rows
 from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
 from skflow.flow import Flow
@@ -38,28 +36,10 @@ ROUNDING = 1e-12  # of a score, relative to its size
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 
 
-class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator, ABC):
+class BaseFlow(
+    SharedParameters, FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator, ABC
+):
     """Density estimator, transformer and (with ``contamination``) outlier detector."""
-
-    _parameter_constraints: dict = {
-        "max_mixture_components": [Interval(Integral, 1, None, closed="left")],
-        "bounds": [dict, list, tuple, None],
-        "contamination": [Interval(Real, 0, 0.5, closed="right"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "max_time": [Interval(Real, 0, None, closed="neither"), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "device": [str],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "verbose": ["verbose"],
-    }
 
     # -- what a subclass gives ----------------------------------------------------------------
 
@@ -104,7 +84,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
         return find_noise_floor(X)
 
     def _learning_rate(self) -> float:
-        return self.learning_rate_init
+        return float(self.learning_rate_init)
 
     def _training_noise(self, n_rows: int, n_features: int) -> float:
         """Deviation of the noise on encoded training rows."""
@@ -283,7 +263,7 @@ class BaseFlow(FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstim
 
     def _rows_per_step(self, n: int) -> int:
         if self.batch_size != "auto":
-            return self.batch_size
+            return int(self.batch_size)
         # Twenty steps an epoch for most tables, two hundred for large ones.
         return int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
 

@@ -1,13 +1,16 @@
 """FlowifiedMLP: an ordinary network, read as a flow."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, prod
-from numbers import Integral
+from typing import ClassVar
 
-from skflow._compat import Interval, StrOptions
+from skflow._compat import StrOptions
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.flowified_layers import STRIDE, flowified_layers, image_layers
 from skflow.estimators.narrowing import check_dropped
+from skflow.estimators.parameters import AtLeastOne, AtLeastTwo, Auto, Bins
 from skflow.estimators.reducing import ReducingFlow
 
 FEW_COLUMNS = 5  # up to here nothing is dropped by default
@@ -15,6 +18,7 @@ MANY_COLUMNS = 16  # most latent dimensions by default
 PLAIN_KERNEL = 2  # windows side by side
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FlowifiedMLP(ReducingFlow):
     """Density by the linear maps and activations of a multilayer perceptron.
 
@@ -110,82 +114,27 @@ best_score_, history_, noise_floor_, bounds_, offset_
     ((300, 2), True)
     """
 
-    _parameter_constraints: dict = {
+    hidden_layer_sizes: Sequence[int] | str = field(default="auto", kw_only=False)
+    activation: str = field(default="spline", kw_only=False)
+    n_bins: int = 8
+    decoder_hidden_layer_sizes: Sequence[int] | str = "auto"
+    augment: str = "forbid"
+    n_importance_samples: int = 64
+    n_channels: Sequence[int] | str = "auto"
+    kernel_size: int = 2
+    max_iter: int = 60
+
+    _parameter_constraints: ClassVar[dict] = {
         **ReducingFlow._parameter_constraints,
         "base": [StrOptions({"auto", "normal", "mixture"})],
         "activation": [StrOptions({"spline", "shared_spline", "leaky_relu"})],
-        "n_bins": [Interval(Integral, 2, 64, closed="both")],
-        "decoder_hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
+        "n_bins": [Bins],
+        "decoder_hidden_layer_sizes": ["array-like", Auto],
         "augment": [StrOptions({"forbid", "gaussian"})],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "n_channels": ["array-like", StrOptions({"auto"})],
-        "kernel_size": [Interval(Integral, 2, None, closed="left")],
+        "n_importance_samples": [AtLeastOne],
+        "n_channels": ["array-like", Auto],
+        "kernel_size": [AtLeastTwo],
     }
-
-    def __init__(
-        self,
-        hidden_layer_sizes="auto",
-        activation="spline",
-        *,
-        n_bins=8,
-        decoder="auto",
-        decoder_hidden_layer_sizes="auto",
-        augment="forbid",
-        n_importance_samples=64,
-        image_shape=None,
-        n_channels="auto",
-        kernel_size=2,
-        start="auto",
-        base="auto",
-        max_mixture_components=32,
-        bounds=None,
-        contamination=None,
-        max_iter=60,
-        batch_size="auto",
-        learning_rate_init=1e-3,
-        weight_decay=1e-4,
-        noise="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.n_bins = n_bins
-        self.decoder = decoder
-        self.decoder_hidden_layer_sizes = decoder_hidden_layer_sizes
-        self.augment = augment
-        self.n_importance_samples = n_importance_samples
-        self.image_shape = image_shape
-        self.n_channels = n_channels
-        self.kernel_size = kernel_size
-        self.start = start
-        self.base = base
-        self.max_mixture_components = max_mixture_components
-        self.bounds = bounds
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.noise = noise
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     # -- the recipe ---------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """FunnelFlow: an exact likelihood with fewer latent dimensions than columns."""
 
+from dataclasses import dataclass, field
 from math import ceil
 from numbers import Integral, Real
+from typing import ClassVar
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -11,12 +13,14 @@ from skflow.estimators.checks import check_rows
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
 from skflow.estimators.narrowing import IMAGE_DECODERS, check_dropped, check_image_decoder
+from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins
 from skflow.estimators.reducing import ReducingFlow
 
 SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
 ROUNDING = 1e-9  # 0.55 of 100 columns are 55
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class FunnelFlow(ReducingFlow):
     """Density and dimension reduction in one: a flow that drops columns and still scores exactly.
 
@@ -105,85 +109,28 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     ((300, 2), (300, 6), True)
     """
 
-    _parameter_constraints: dict = {
+    n_components: float | str = field(default=0.5, kw_only=False)
+    funnel: str = "coupling"
+    bijection: str = "spline"
+    n_layers: int | str = "auto"
+    n_layers_after: int | str = "auto"
+    n_bins: int = 8
+    n_hidden_channels: int = 32
+
+    _parameter_constraints: ClassVar[dict] = {
         **ReducingFlow._parameter_constraints,
         "n_components": [
-            Interval(Integral, 1, None, closed="left"),
+            AtLeastOne,
             Interval(Real, 0, 1, closed="right"),
-            StrOptions({"auto"}),
+            Auto,
         ],
         "funnel": [StrOptions({"coupling", "autoregressive", "dense", "slice"})],
         "bijection": [StrOptions({"spline", "affine"})],
-        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "n_layers_after": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "n_bins": [Interval(Integral, 2, 64, closed="both")],
-        "n_hidden_channels": [Interval(Integral, 1, None, closed="left")],
+        "n_layers": [AtLeastZero, Auto],
+        "n_layers_after": [AtLeastZero, Auto],
+        "n_bins": [Bins],
+        "n_hidden_channels": [AtLeastOne],
     }
-
-    def __init__(
-        self,
-        n_components=0.5,
-        *,
-        funnel="coupling",
-        bijection="spline",
-        decoder="auto",
-        n_layers="auto",
-        n_layers_after="auto",
-        hidden_layer_sizes="auto",
-        n_bins=8,
-        image_shape=None,
-        n_hidden_channels=32,
-        start="auto",
-        base="auto",
-        max_mixture_components=32,
-        bounds=None,
-        contamination=None,
-        max_iter=100,
-        batch_size="auto",
-        learning_rate_init=1e-3,
-        weight_decay=1e-4,
-        noise="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.n_components = n_components
-        self.funnel = funnel
-        self.bijection = bijection
-        self.decoder = decoder
-        self.n_layers = n_layers
-        self.n_layers_after = n_layers_after
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_bins = n_bins
-        self.image_shape = image_shape
-        self.n_hidden_channels = n_hidden_channels
-        self.start = start
-        self.base = base
-        self.max_mixture_components = max_mixture_components
-        self.bounds = bounds
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.noise = noise
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     # -- the recipe ---------------------------------------------------------------------------
 
@@ -199,7 +146,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                     "lower it, or give a share such as 0.5."
                 )
             return [int(n_components)]
-        return [ceil(n_components * n_features - ROUNDING)]
+        return [ceil(float(n_components) * n_features - ROUNDING)]
 
     def _plan(self, n_rows, n_features):
         return self._plans(n_rows, n_features)[0]

@@ -1,16 +1,12 @@
 """What the estimators with ``image_shape`` share: levels, bounds and starts of pixels."""
 
+from skflow.estimators.parameters import ImageParameters
 from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_noise_floor
 from skflow.estimators.started import StartedFlow
 
 
-class ImageFlow(StartedFlow):
+class ImageFlow(ImageParameters, StartedFlow):
     """A flow for tables and, where ``image_shape`` is given, for images laid out flat."""
-
-    _parameter_constraints: dict = {
-        **StartedFlow._parameter_constraints,
-        "image_shape": ["array-like", None],
-    }
 
     def _image_shape(self, n_features: int) -> list[int] | None:
         if self.image_shape is None:

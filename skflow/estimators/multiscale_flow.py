@@ -2,9 +2,12 @@
 
 import copy
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil, prod
 from numbers import Integral, Real
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +32,7 @@ from skflow.estimators.narrowing import (
     reordered,
     rotated,
 )
+from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, Positive
 from skflow.estimators.ranked_latents import RankedLatentsMixin
 from skflow.estimators.ranking import (
     GeneratorNorms,
@@ -48,6 +52,7 @@ SCALES = ((64, 1), (300, 2))  # columns below which so many scales are the defau
 ROUNDING = 1e-9  # 0.07 of 100 columns are 7
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MultiscaleFlow(RankedLatentsMixin, ReducingFlow):
     """Density and ranked latent dimensions: those that contribute most come first.
 
@@ -177,10 +182,23 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     ((200, 5), (200, 5))
     """
 
-    _parameter_constraints: dict = {
+    n_components: float | None = field(default=None, kw_only=False)
+    factor_out: str | Sequence[int] = "auto"
+    n_scales: int | str = "auto"
+    prior: str = "normal"
+    architecture: str = "autoregressive"
+    bijection: str = "spline"
+    n_layers: int | str = "auto"
+    pretrain_fraction: float = 0.2
+    scale_floor: float = 1e-3
+    n_importance_samples: int = 16
+    n_bins: int = 8
+    n_hidden_channels: int = 32
+
+    _parameter_constraints: ClassVar[dict] = {
         **ReducingFlow._parameter_constraints,
         "n_components": [
-            Interval(Integral, 1, None, closed="left"),
+            AtLeastOne,
             Interval(Real, 0, 1, closed="right"),
             None,
         ],
@@ -188,93 +206,18 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             StrOptions({"auto", *BY_DIRECTION, "likelihood", "random"}),
             "array-like",
         ],
-        "n_scales": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "n_scales": [AtLeastOne, Auto],
         "decoder": [StrOptions({*DECODERS, "standard"})],
         "prior": [StrOptions({"normal", *WITH_FACTORS, "flow"})],
         "architecture": [StrOptions({"autoregressive", "coupling"})],
         "bijection": [StrOptions({"spline", "affine"})],
-        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_layers": [AtLeastZero, Auto],
         "pretrain_fraction": [Interval(Real, 0, 1, closed="right")],
-        "scale_floor": [Interval(Real, 0, None, closed="neither")],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 2, 64, closed="both")],
-        "n_hidden_channels": [Interval(Integral, 1, None, closed="left")],
+        "scale_floor": [Positive],
+        "n_importance_samples": [AtLeastOne],
+        "n_bins": [Bins],
+        "n_hidden_channels": [AtLeastOne],
     }
-
-    def __init__(
-        self,
-        n_components=None,
-        *,
-        factor_out="auto",
-        n_scales="auto",
-        decoder="auto",
-        prior="normal",
-        architecture="autoregressive",
-        bijection="spline",
-        n_layers="auto",
-        pretrain_fraction=0.2,
-        scale_floor=1e-3,
-        n_importance_samples=16,
-        hidden_layer_sizes="auto",
-        n_bins=8,
-        image_shape=None,
-        n_hidden_channels=32,
-        start="auto",
-        base="auto",
-        max_mixture_components=32,
-        bounds=None,
-        contamination=None,
-        max_iter=100,
-        batch_size="auto",
-        learning_rate_init=1e-3,
-        weight_decay=1e-4,
-        noise="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.n_components = n_components
-        self.factor_out = factor_out
-        self.n_scales = n_scales
-        self.decoder = decoder
-        self.prior = prior
-        self.architecture = architecture
-        self.bijection = bijection
-        self.n_layers = n_layers
-        self.pretrain_fraction = pretrain_fraction
-        self.scale_floor = scale_floor
-        self.n_importance_samples = n_importance_samples
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_bins = n_bins
-        self.image_shape = image_shape
-        self.n_hidden_channels = n_hidden_channels
-        self.start = start
-        self.base = base
-        self.max_mixture_components = max_mixture_components
-        self.bounds = bounds
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.noise = noise
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     # -- the recipe ---------------------------------------------------------------------------
 

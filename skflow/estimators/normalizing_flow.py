@@ -1,13 +1,17 @@
 """NormalizingFlow: the plain flow, and the default for a numeric table."""
 
-from numbers import Integral
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from skflow._compat import Interval, StrOptions
+from skflow._compat import StrOptions
 from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
+from skflow.estimators.parameters import AtLeastZero, Auto, Bins
 from skflow.estimators.started import StartedFlow
 from skflow.transforms import Autoregressive, Coupling
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NormalizingFlow(StartedFlow):
     """Density of a numeric table by a normalizing flow.
 
@@ -126,7 +130,12 @@ class NormalizingFlow(StartedFlow):
     (3, 2)
     """
 
-    _parameter_constraints: dict = {
+    architecture: str = field(default="spline_coupling", kw_only=False)
+    n_layers: int | str = "auto"
+    hidden_layer_sizes: Sequence[int] | str = "auto"
+    n_bins: int = 8
+
+    _parameter_constraints: ClassVar[dict] = {
         **StartedFlow._parameter_constraints,
         "architecture": [
             StrOptions(
@@ -139,63 +148,10 @@ class NormalizingFlow(StartedFlow):
                 }
             )
         ],
-        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
-        "n_bins": [Interval(Integral, 2, 64, closed="both")],
+        "n_layers": [AtLeastZero, Auto],
+        "hidden_layer_sizes": ["array-like", Auto],
+        "n_bins": [Bins],
     }
-
-    def __init__(
-        self,
-        architecture="spline_coupling",
-        *,
-        start="auto",
-        base="auto",
-        n_layers="auto",
-        hidden_layer_sizes="auto",
-        n_bins=8,
-        max_mixture_components=32,
-        bounds=None,
-        contamination=None,
-        max_iter=100,
-        batch_size="auto",
-        learning_rate_init=1e-3,
-        weight_decay=1e-4,
-        noise="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.architecture = architecture
-        self.start = start
-        self.base = base
-        self.n_layers = n_layers
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.n_bins = n_bins
-        self.max_mixture_components = max_mixture_components
-        self.bounds = bounds
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.noise = noise
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     def _plan(self, n_rows, n_features):
         n_layers = self.n_layers

@@ -4,9 +4,9 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skflow._compat import StrOptions
 from skflow.estimators.images import ImageFlow
-from skflow.estimators.narrowing import DECODERS, base_for, check_decoder
+from skflow.estimators.narrowing import base_for, check_decoder
+from skflow.estimators.parameters import ReductionParameters
 from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
 from skflow.transforms import OrthogonalTransform
 from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
@@ -14,14 +14,8 @@ from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
 INITIAL_ROWS = 5_000  # images that the layers take their first scales and axes from
 
 
-class ReducingFlow(ImageFlow):
+class ReducingFlow(ReductionParameters, ImageFlow):
     """A flow whose latent space is narrower than the data, with a decoder of what is dropped."""
-
-    _parameter_constraints: dict = {
-        **ImageFlow._parameter_constraints,
-        "decoder": [StrOptions(DECODERS)],
-        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
-    }
 
     def _image_shape(self, n_features):
         shape = super()._image_shape(n_features)

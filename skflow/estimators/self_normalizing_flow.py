@@ -1,14 +1,16 @@
 """SelfNormalizingFlow: dense or convolutional layers whose inverse is learned beside them."""
 
 import warnings
-from numbers import Integral, Real
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
-from skflow._compat import Interval, StrOptions
+from skflow._compat import StrOptions
 from skflow.estimators.images import ImageFlow
+from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, NonNegative, Positive
 from skflow.estimators.self_normalizing_layers import (
     EXACT_CONVOLUTION,
     convolutional_layers,
@@ -29,6 +31,7 @@ PAPER_WEIGHT, POLISHED_WEIGHT = 1.0, 0.1  # of the reconstruction loss
 INACCURATE = 0.1  # of a learned inverse: beyond, its samples are not those of the density
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SelfNormalizingFlow(ImageFlow):
     """Density by dense linear maps and one spline per column, or by convolutions for images.
 
@@ -160,93 +163,40 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     True
     """
 
-    _parameter_constraints: dict = {
+    architecture: str = field(default="auto", kw_only=False)
+    n_layers: int | str = "auto"
+    activation: str = "spline"
+    n_bins: int = 8
+    n_hidden_channels: int = 64
+    logdet_gradient: str = "auto"
+    reconstruction_weight: float | str = "auto"
+    reconstruction_tolerance: float = 0.05
+    symmetric_reconstruction: bool = False
+    polish_every: int = 10
+    inverse: str = "exact"
+    max_iter: int = 30
+    learning_rate_init: float | str = "auto"
+    n_iter_no_change: int = 5
+    tol: float = 1e-3
+
+    _parameter_constraints: ClassVar[dict] = {
         **ImageFlow._parameter_constraints,
         "architecture": [StrOptions({"auto", "dense", "conv", "glow"})],
-        "n_layers": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "n_layers": [AtLeastZero, Auto],
         "activation": [StrOptions({"spline", "smooth_leaky_relu"})],
-        "n_bins": [Interval(Integral, 2, 64, closed="both")],
-        "n_hidden_channels": [Interval(Integral, 1, None, closed="left")],
+        "n_bins": [Bins],
+        "n_hidden_channels": [AtLeastOne],
         "logdet_gradient": [StrOptions({"auto", "exact", "newton", "lu", "relative", "self"})],
         "reconstruction_weight": [
-            Interval(Real, 0, None, closed="left"),
+            NonNegative,
             StrOptions({"adaptive", "auto"}),
         ],
-        "reconstruction_tolerance": [Interval(Real, 0, None, closed="neither")],
+        "reconstruction_tolerance": [Positive],
         "symmetric_reconstruction": ["boolean"],
-        "polish_every": [Interval(Integral, 0, None, closed="left")],
+        "polish_every": [AtLeastZero],
         "inverse": [StrOptions({"exact", "learned"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "learning_rate_init": [Positive, Auto],
     }
-
-    def __init__(
-        self,
-        architecture="auto",
-        *,
-        image_shape=None,
-        n_layers="auto",
-        activation="spline",
-        n_bins=8,
-        n_hidden_channels=64,
-        logdet_gradient="auto",
-        reconstruction_weight="auto",
-        reconstruction_tolerance=0.05,
-        symmetric_reconstruction=False,
-        polish_every=10,
-        inverse="exact",
-        start="auto",
-        base="auto",
-        max_mixture_components=32,
-        bounds=None,
-        contamination=None,
-        max_iter=30,
-        batch_size="auto",
-        learning_rate_init="auto",
-        weight_decay=1e-4,
-        noise="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=5,
-        tol=1e-3,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.architecture = architecture
-        self.image_shape = image_shape
-        self.n_layers = n_layers
-        self.activation = activation
-        self.n_bins = n_bins
-        self.n_hidden_channels = n_hidden_channels
-        self.logdet_gradient = logdet_gradient
-        self.reconstruction_weight = reconstruction_weight
-        self.reconstruction_tolerance = reconstruction_tolerance
-        self.symmetric_reconstruction = symmetric_reconstruction
-        self.polish_every = polish_every
-        self.inverse = inverse
-        self.start = start
-        self.base = base
-        self.max_mixture_components = max_mixture_components
-        self.bounds = bounds
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.noise = noise
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     # -- the recipe ---------------------------------------------------------------------------
 
@@ -262,7 +212,8 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             if architecture == "conv":
                 gradient = "exact" if n_features <= EXACT_CONVOLUTION else "self"
             else:
-                width = n_features if architecture == "dense" else 4 * self.image_shape[0]
+                shape = self._image_shape(n_features)
+                width = n_features if architecture == "dense" or not shape else 4 * shape[0]
                 device = resolve_device(self.device).type
                 gradient = fastest_gradient(width, self._rows_per_step(n_rows), device)
         if architecture == "conv" and gradient not in ("exact", "self"):

@@ -4,14 +4,13 @@ import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
-from numbers import Real
 
 import torch
 
-from skflow._compat import Interval, StrOptions
 from skflow.distributions import Distribution
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.fitting import spread
+from skflow.estimators.parameters import StartParameters
 from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
 from skflow.estimators.starts import Rows, Start, StartRecipe
 from skflow.flow import Flow
@@ -20,15 +19,8 @@ from skflow.transforms import Compose
 NOISE_ROWS = 5_000  # below, the training rows get noise
 
 
-class StartedFlow(BaseFlow):
+class StartedFlow(StartParameters, BaseFlow):
     """Learned transforms, the identity at first, on a start chosen by held-out likelihood."""
-
-    _parameter_constraints: dict = {
-        "start": [StrOptions({"auto", "standard", "whiten", "marginal"})],
-        "base": [StrOptions({"auto", "normal", "mixture", "student_t"})],
-        **BaseFlow._parameter_constraints,
-        "noise": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-    }
 
     @abstractmethod
     def _learned(
@@ -55,7 +47,7 @@ class StartedFlow(BaseFlow):
     def _training_noise(self, n_rows: int, n_features: int) -> float:
         """Deviation of the noise on encoded training rows."""
         if self.noise != "auto":
-            return self.noise
+            return float(self.noise)
         return 0.1 * n_rows ** (-1 / (n_features + 4)) if n_rows < NOISE_ROWS else 0.0
 
     def _started_flows(

@@ -1,18 +1,20 @@
 """SurVAEFlow: mixed tables, missing values, symmetric and exchangeable columns."""
 
-from dataclasses import asdict
-from numbers import Integral, Real
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils.validation import validate_data
 
-from skflow._compat import Interval, StrOptions
+from skflow._compat import StrOptions
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.checks import check_table
 from skflow.estimators.coupling_layers import network_sizes
+from skflow.estimators.parameters import AtLeastOne, Auto, Positive
 from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step
 from skflow.estimators.set_layers import check_input_shape, initialize_set_flow, set_flow, set_plan
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
@@ -30,6 +32,7 @@ from skflow.transforms.table_columns import ColumnPlan
 from skflow.transforms.table_encoding import TableEncoding
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SurVAEFlow(TableAnswersMixin, BaseFlow):
     """Density of a raw table, of sets of points or of images, by surjections.
 
@@ -179,7 +182,22 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     dtype('float64')
     """
 
-    _parameter_constraints: dict = {
+    categorical_features: Sequence | str | None = field(default="from_dtype", kw_only=False)
+    ordinal_features: Sequence | None = None
+    symmetric: Sequence | None = None
+    exchangeable: Sequence[Sequence] | None = None
+    periodic: dict | None = None
+    image_shape: Sequence[int] | None = None
+    input_shape: Sequence[int] | None = None
+    symmetry: str = "permute"
+    pooling: str = "slice"
+    dequantization: str = "variational"
+    n_layers: int | str = "auto"
+    n_importance_samples: int = 16
+    hidden_layer_sizes: Sequence[int] | str = "auto"
+    learning_rate_init: float | str = "auto"
+
+    _parameter_constraints: ClassVar[dict] = {
         **BaseFlow._parameter_constraints,
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "ordinal_features": ["array-like", None],
@@ -191,76 +209,11 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         "symmetry": [StrOptions({"permute", "sort"})],
         "pooling": [StrOptions({"slice", "max"})],
         "dequantization": [StrOptions({"variational", "uniform"})],
-        "n_layers": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "n_importance_samples": [Interval(Integral, 1, None, closed="left")],
-        "hidden_layer_sizes": ["array-like", StrOptions({"auto"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "n_layers": [AtLeastOne, Auto],
+        "n_importance_samples": [AtLeastOne],
+        "hidden_layer_sizes": ["array-like", Auto],
+        "learning_rate_init": [Positive, Auto],
     }
-
-    def __init__(
-        self,
-        categorical_features="from_dtype",
-        *,
-        ordinal_features=None,
-        bounds=None,
-        symmetric=None,
-        exchangeable=None,
-        periodic=None,
-        image_shape=None,
-        input_shape=None,
-        symmetry="permute",
-        pooling="slice",
-        dequantization="variational",
-        n_layers="auto",
-        n_importance_samples=16,
-        hidden_layer_sizes="auto",
-        max_mixture_components=32,
-        contamination=None,
-        max_iter=100,
-        batch_size="auto",
-        learning_rate_init="auto",
-        weight_decay=1e-4,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        max_time=None,
-        warm_start=False,
-        random_state=None,
-        device="auto",
-        dtype="float32",
-        verbose=0,
-    ):
-        self.categorical_features = categorical_features
-        self.ordinal_features = ordinal_features
-        self.bounds = bounds
-        self.symmetric = symmetric
-        self.exchangeable = exchangeable
-        self.periodic = periodic
-        self.image_shape = image_shape
-        self.input_shape = input_shape
-        self.symmetry = symmetry
-        self.pooling = pooling
-        self.dequantization = dequantization
-        self.n_layers = n_layers
-        self.n_importance_samples = n_importance_samples
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.max_mixture_components = max_mixture_components
-        self.contamination = contamination
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.weight_decay = weight_decay
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.max_time = max_time
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.device = device
-        self.dtype = dtype
-        self.verbose = verbose
 
     # -- rows ---------------------------------------------------------------------------------
 
