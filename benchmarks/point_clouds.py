@@ -29,11 +29,12 @@ import torch
 from report import write_rows
 from sklearn.mixture import GaussianMixture
 
-from skflow.estimators.fitting import train_flow
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.estimators.set_layers import initialize_set_flow, set_flow, set_plan
-from skflow.estimators.starts import Rows
 from skflow.flow import Flow
-from skflow.training.loop import Settings
+from skflow.training.fit import Fitted, fit_flow
+from skflow.training.settings import Settings
 from skflow.transforms.noise import fresh_noise
 
 SHAPE = 50, 2
@@ -99,23 +100,18 @@ def fitted_row(symmetry: str, parts, max_time: float) -> tuple[dict, np.ndarray]
     at_start = scores_of(flow.eval(), X_test, 1).mean() / SHAPE[0]
     epochs = 0
     for seed, (share, rate) in enumerate(STAGES):
-        outcome = train_flow(
-            flow,
-            Rows(X, None),
-            Rows(X_val, None),
-            np.zeros(X.shape[1]),
+        fitted = fit_flow(
+            Fitted(flow, FitData.plain(Rows(X), Rows(X_val))),
             Settings(10_000, 64, rate, 1e-4, 8, 1e-4, share * max_time),
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            noise=0.0,
-            seed=seed,
-            on_epoch=lambda epoch: print(
+            seed,
+            lambda epoch, _: print(
                 f"{symmetry} {epoch.epoch} {-epoch.train_loss / SHAPE[0]:.4f} "
                 f"{epoch.validation_score / SHAPE[0]:.4f} {epoch.seconds:.0f} s",
                 flush=True,
             ),
         )
-        epochs += len(outcome.history)
+        flow = fitted.flow
+        epochs += len(fitted.outcome.history)
     seconds = time.perf_counter() - start
     flow.eval()
     samples = flow.sample(N_PICTURES, generator=torch.Generator().manual_seed(0))

@@ -22,11 +22,12 @@ from reduction import digits_rows, reported
 from report import write_rows
 from sklearn.covariance import LedoitWolf
 
-from skflow.estimators.fitting import train_flow
-from skflow.estimators.starts import Rows
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.flow import Flow
-from skflow.training.loop import Settings
+from skflow.training.fit import Fitted, fit_flow
+from skflow.training.settings import Settings
 from skflow.transforms.noise import fresh_noise
 
 N_DRAWS = {"digits": 64, "mnist": 16}
@@ -92,18 +93,8 @@ def fitted_rows(
         flow = image_flow(plan, torch.Generator().manual_seed(0))
         initialize_image_flow(flow, X, None, torch.Generator().manual_seed(0))
         at_start = mean_log_prob(flow.eval(), X_test, 1)
-        outcome = train_flow(
-            flow,
-            Rows(X, None),
-            Rows(X_val, None),
-            np.zeros(d),
-            settings,
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            noise=0.0,
-            seed=0,
-            on_epoch=lambda epoch: False,
-        )
+        fitted = fit_flow(Fitted(flow, FitData.plain(Rows(X), Rows(X_val))), settings, seed=0)
+        flow, outcome = fitted.flow, fitted.outcome
         seconds = time.perf_counter() - start
         elbo = mean_log_prob(flow.eval(), X_test, 1)
         weighted = mean_log_prob(flow, X_test, N_DRAWS[name])

@@ -8,6 +8,8 @@ over its own resolution.
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
@@ -86,3 +88,11 @@ def find_noise_floor(X: np.ndarray) -> NoiseFloor:
         on_lattice = np.abs((rows[0] - rows[0, ~constant][0]) / step % 1 - 0.5) > 0.5 - ROUNDING
         widths[constant & on_lattice] = step
     return NoiseFloor(widths, kinds, groups)
+
+
+def spread(x: Tensor, width: Tensor, generator: torch.Generator) -> Tensor:
+    """Add uniform noise of ``width`` per column, centred: the noise floor."""
+    if not bool((width > 0).any()):
+        return x
+    noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    return x + width * (noise - 0.5)

@@ -1,13 +1,13 @@
 """BaseFlow: scikit-learn's contract for all flow estimators, once.
 
-A subclass is a recipe: `_plan` turns sizes into plain values, `_started_flows` turns those and the
-rows into a flow to be trained. Fitting is here, what a fitted flow answers in `fitted`.
+A fit reads rows, has candidates made of them, trains those and publishes the best. A subclass
+makes the candidates; what a fitted flow answers is in `fitted`.
 """
 
 import copy
 import warnings
-from abc import ABC, abstractmethod
-from dataclasses import fields
+from abc import abstractmethod
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -15,56 +15,41 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils import check_random_state
 
-from skflow._compat import (
-    CallbackSupportMixin,
-    _fit_context,
-    weighted_quantile,
-)
+from skflow._compat import CallbackSupportMixin, _fit_context, weighted_quantile
+from skflow.data.fit_data import FitData, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
+from skflow.data.rows import Rows
 from skflow.estimators.checks import check_bounds, check_weight, check_within
 from skflow.estimators.fitted import FittedFlowMixin
-from skflow.estimators.fitting import split_rows, train_flow
 from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.parameters import SharedParameters
-from skflow.estimators.starts import Rows
+from skflow.estimators.progress import Progress
 from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
-from skflow.training.loop import Epoch, Outcome, Settings
+from skflow.training.fit import Fitted, fit_flow
+from skflow.training.settings import Settings
+from skflow.training.state import Epoch, Outcome
 
 ROUNDING = 1e-12  # of a score, relative to its size
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 
 
 class BaseFlow(
-    SharedParameters, FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator, ABC
+    SharedParameters, FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator
 ):
     """Density estimator, transformer and (with ``contamination``) outlier detector."""
 
     # -- what a subclass gives ----------------------------------------------------------------
 
     @abstractmethod
-    def _plan(self, n_rows: int, n_features: int) -> dict:
-        """Resolve the architecture's parameters for this size, as plain values."""
-
-    @abstractmethod
-    def _started_flows(
-        self,
-        plans: list[dict],
-        rows: Rows,
-        train_rows: Rows,
-        held_out: Rows | None,
-        floor: NoiseFloor,
-        bounds: tuple[np.ndarray, np.ndarray] | None,
-        seed: int,
-        rng: np.random.RandomState,
-        *,
-        given: bool,
+    def _candidates(
+        self, data: FitData, seed: int, rng: np.random.RandomState
     ) -> list[tuple[Flow, dict]]:
-        """For every plan the flow as training finds it, and the recipe to rebuild it from.
+        """Flows as training finds them, each with the recipe to rebuild it from.
 
-        A flow is of two transforms: the fixed one and the learned one. ``given`` says that the
-        held-out rows are the user's own.
+        The best held-out score decides between them after training; where nothing is held out, the
+        first one is taken. A flow is of two transforms: the fixed one and the learned one.
         """
 
     @abstractmethod
@@ -72,10 +57,6 @@ class BaseFlow(
         """The flow of a recipe, its weights still to be loaded."""
 
     # -- what a subclass may change ------------------------------------------------------------
-
-    def _plans(self, n_rows: int, n_features: int) -> list[dict]:
-        """Plans to choose from by held-out score; the first one where nothing is held out."""
-        return [self._plan(n_rows, n_features)]
 
     def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return check_bounds(self.bounds, X.shape[1])
@@ -89,6 +70,14 @@ class BaseFlow(
     def _training_noise(self, n_rows: int, n_features: int) -> float:
         """Deviation of the noise on encoded training rows."""
         return 0.0
+
+    def _share_of_time(self, *, continuing: bool) -> float:
+        """What training may take of ``max_time``."""
+        return 1.0
+
+    def _continued(self) -> tuple[Flow, dict]:
+        """The fitted flow, to be trained on, and its recipe."""
+        return copy.deepcopy(self.flow_), self._recipe
 
     # -- fitting ------------------------------------------------------------------------------
 
@@ -120,72 +109,22 @@ class BaseFlow(
             if all weights are zero.
         """
         continuing = self.warm_start and hasattr(self, "flow_")
-        frame = FrameTemplate.of(X)
-        X = self._read_rows(X, reset=not continuing, min_rows=2)
-        weight = check_weight(sample_weight, X)
-        if X_val is not None:
-            X_val = self._read_rows(X_val, reset=False)
-        rows = positive_rows(X, weight)
-        bounds = self._resolve_bounds(rows, X_val, continuing)
-        check_within(bounds, rows.x.numpy(), "X")
-        if X_val is not None:
-            check_within(bounds, X_val, "X_val")
-        floor = self._noise_floor(rows)
-        plans = [self._recipe["plan"]] if continuing else self._plans(floor.n_distinct, X.shape[1])
-        if not self.early_stopping:
-            plans = plans[:1]  # nothing to choose by
-        context = self._init_callback_context(max_subtasks=self.max_iter * len(plans))
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        if X_val is not None:
-            train_rows, held_out = rows, Rows(torch.as_tensor(X_val), None)
-        else:
-            train_rows, held_out = split_rows(
-                rows, self.validation_fraction, rng, floor.inseparable
-            )
-        if continuing:
-            started = [(copy.deepcopy(self.flow_).cpu(), self._recipe)]
-            width = self.noise_floor_
-        else:
-            width = floor.width
-            started = self._started_flows(
-                plans, rows, train_rows, held_out, floor, bounds, initial_seed, rng,
-                given=X_val is not None,
-            )  # fmt: skip
-        judged = held_out is not None
-        if not self.early_stopping:
-            train_rows, held_out = rows, None
-
-        stopped: list[bool] = []
-
-        def on_epoch(epoch: Epoch) -> bool:
-            if self.verbose:
-                self._print(epoch)
-            task = context.subcontext(task_name="epoch")
-            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            stopped.append(bool(task.call_on_fit_task_end(estimator=self, X=X, y=y)))
-            return stopped[-1]
-
-        if self.early_stopping and not judged:  # nothing to judge by: the start stands
-            (flow, recipe), outcome = started[0], Outcome()
-        else:
-            trained = []
-            for flow, recipe in started:
-                outcome = self._train(
-                    flow, train_rows, held_out, width, training_seed, on_epoch,
-                    share_of_time=1 / len(started),
-                )  # fmt: skip
-                trained.append((flow, recipe, outcome))
-                if any(stopped):
-                    break
-            flow, recipe, outcome = max(trained, key=lambda one: one[2].best_score)
+        data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
+        candidates = (
+            [self._continued()] if continuing else self._candidates(data, initial_seed, rng)
+        )
+        if not self.early_stopping:  # nothing to choose by
+            candidates = candidates[:1]
+        progress = Progress(self, X, y, max_epochs=self.max_iter * len(candidates))
+        share = self._share_of_time(continuing=continuing) / len(candidates)
+        fitted = self._best_trained(candidates, data, share, training_seed, progress)
         self._n_passes, self._optimizer_state = 0, None
-        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame, training_seed)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
-        self._warn_of(outcome)
+        self._publish(fitted, training_seed)
+        progress.end()
+        self._warn_of(fitted.outcome)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -209,40 +148,60 @@ class BaseFlow(
         -------
         self : object
         """
-        first = not hasattr(self, "flow_")
-        frame = FrameTemplate.of(X) if first else self._frame
-        X = self._read_rows(X, reset=first, min_rows=2 if first else 1)
-        weight = check_weight(sample_weight, X)
-        rows = positive_rows(X, weight)
-        bounds = self._resolve_bounds(rows, None, not first)
-        check_within(bounds, rows.x.numpy(), "X")
+        continuing = hasattr(self, "flow_")
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        if first:
-            floor = self._noise_floor(rows)
-            width = floor.width
-            parts = split_rows(rows, self.validation_fraction, rng, floor.inseparable)
-            plans = self._plans(floor.n_distinct, X.shape[1])[:1]
-            ((flow, recipe),) = self._started_flows(
-                plans, rows, *parts, floor, bounds, initial_seed, rng, given=False
-            )
+        if continuing:
+            data = self._read_more(X, sample_weight)
+            flow, recipe = self._continued()
         else:
-            flow, recipe, width = copy.deepcopy(self.flow_).cpu(), self._recipe, self.noise_floor_
+            data = self._read(X, sample_weight, None, rng, continuing=False)
+            flow, recipe = self._candidates(data, initial_seed, rng)[0]
         n_passes = getattr(self, "_n_passes", 0)
-        seed = (training_seed + n_passes) % 2**31
-        outcome = self._train(
-            flow, rows, None, width, seed, lambda epoch: False,
-            max_iter=1, optimizer_state=getattr(self, "_optimizer_state", None),
-        )  # fmt: skip
-        self._finish(flow, recipe, outcome, X, weight, width, bounds, frame, training_seed)
+        started = Fitted(flow, data.all_to_train(), recipe)
+        fitted = fit_flow(
+            started,
+            replace(self._settings(started.data), max_iter=1),
+            (training_seed + n_passes) % 2**31,
+            optimizer_state=getattr(self, "_optimizer_state", None),
+        )
+        self._publish(fitted, training_seed, measured=not continuing)
         self._n_passes = n_passes + 1
-        self._optimizer_state = outcome.optimizer_state
+        self._optimizer_state = fitted.outcome.optimizer_state
         return self
 
-    def _resolve_bounds(self, rows: Rows, X_val, continuing: bool):
-        """Bounds of the columns; those of the first fit where it goes on."""
+    # -- read ---------------------------------------------------------------------------------
+
+    def _read(
+        self, X, sample_weight, X_val, rng: np.random.RandomState, *, continuing: bool
+    ) -> FitData:
+        """Validate the rows, look at them, and hold some out."""
+        if not continuing:
+            self._frame = FrameTemplate.of(X)
+        X = self._read_rows(X, reset=not continuing, min_rows=2)
+        rows = Rows.of(X, check_weight(sample_weight, X))
+        if X_val is not None:
+            X_val = self._read_rows(X_val, reset=False)
+        bounds = self.bounds_ if continuing else self._bounds_of(rows, X_val)
+        check_within(bounds, rows.x.numpy(), "X")
+        floor = self._noise_floor(rows)
+        if X_val is not None:
+            check_within(bounds, X_val, "X_val")
+            parts: tuple[Rows, Rows | None] = rows, Rows.of(X_val)
+        else:
+            parts = split_rows(rows, self.validation_fraction, rng, floor.inseparable)
         if continuing:
-            return self.bounds_
+            floor = replace(floor, width=self.noise_floor_)
+        return FitData(rows, *parts, floor, bounds, given=X_val is not None)
+
+    def _read_more(self, X, sample_weight) -> FitData:
+        """Validate further rows, which are all trained on."""
+        X = self._read_rows(X, reset=False)
+        rows = Rows.of(X, check_weight(sample_weight, X))
+        check_within(self.bounds_, rows.x.numpy(), "X")
+        return replace(FitData.plain(rows, width=self.noise_floor_), bounds=self.bounds_)
+
+    def _bounds_of(self, rows: Rows, X_val: np.ndarray | None):
         X = rows.x.numpy()
         return self._check_bounds(X if X_val is None else np.concatenate([X, X_val]))
 
@@ -257,9 +216,47 @@ class BaseFlow(
                 "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
                 "density. SurVAEFlow models such columns exactly.",
                 DataConversionWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
         return floor
+
+    # -- train --------------------------------------------------------------------------------
+
+    def _best_trained(
+        self,
+        candidates: list[tuple[Flow, dict]],
+        data: FitData,
+        share_of_time: float,
+        seed: int,
+        progress: Progress,
+    ) -> Fitted:
+        """Train the candidates; the one with the best held-out score."""
+        if self.early_stopping and data.held_out is None:  # nothing to judge by: the start stands
+            return Fitted(candidates[0][0], data, candidates[0][1])
+        data = data if self.early_stopping else data.all_to_train()
+        settings = self._settings(data, share_of_time)
+        trained: list[Fitted] = []
+        for flow, recipe in candidates:
+            started = Fitted(flow, data, recipe)
+            trained.append(fit_flow(started, settings, seed, progress.after_epoch(started)))
+            if progress.stopped or trained[-1].outcome.interrupted:
+                break
+        return max(trained, key=lambda fitted: fitted.outcome.best_score)
+
+    def _settings(self, data: FitData, share_of_time: float = 1.0) -> Settings:
+        n, d = data.train.x.shape
+        return Settings(
+            max_iter=self.max_iter,
+            batch_size=self._rows_per_step(n),
+            learning_rate_init=self._learning_rate(),
+            weight_decay=self.weight_decay,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            max_time=None if self.max_time is None else share_of_time * self.max_time,
+            noise=self._training_noise(n, d),
+            device=resolve_device(self.device),
+            dtype=getattr(torch, self.dtype),
+        )
 
     def _rows_per_step(self, n: int) -> int:
         if self.batch_size != "auto":
@@ -267,35 +264,20 @@ class BaseFlow(
         # Twenty steps an epoch for most tables, two hundred for large ones.
         return int(np.clip(n / 20, 64, 512)) if n < 100_000 else min(n // 200, 4096)
 
-    def _train(
-        self, flow, rows, held_out, width, seed, on_epoch, *,
-        max_iter=None, optimizer_state=None, share_of_time=1.0,
-    ) -> Outcome:  # fmt: skip
-        n = len(rows)
-        settings = Settings(
-            max_iter=max_iter or self.max_iter,
-            batch_size=self._rows_per_step(n),
-            learning_rate_init=self._learning_rate(),
-            weight_decay=self.weight_decay,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            max_time=None if self.max_time is None else share_of_time * self.max_time,
-        )
-        return train_flow(
-            flow, rows, held_out, width, settings,
-            device=resolve_device(self.device), dtype=getattr(torch, self.dtype),
-            noise=self._training_noise(*rows.x.shape), seed=seed, on_epoch=on_epoch,
-            optimizer_state=optimizer_state,
-        )  # fmt: skip
+    # -- publish ------------------------------------------------------------------------------
 
-    def _finish(self, flow, recipe, outcome, X, weight, width, bounds, frame, seed) -> None:
-        """Set the fitted attributes; the threshold comes from all rows given."""
-        self._recipe = recipe
+    def _publish(self, fitted: Fitted, seed: int, *, measured: bool = True) -> None:
+        """Set the fitted attributes.
+
+        Without ``measured``, what costs many passes (a bound's gap) stays as it was measured
+        before.
+        """
+        outcome, rows = fitted.outcome, fitted.data.rows
+        self._recipe = fitted.recipe
         self._noise_seed = seed
-        self.flow_ = flow.eval().requires_grad_(False)
-        self._frame = frame
-        self.noise_floor_ = width
-        self.bounds_ = bounds
+        self.flow_ = fitted.flow.eval().requires_grad_(False)
+        self.noise_floor_ = fitted.data.floor.width
+        self.bounds_ = fitted.data.bounds
         self.start_ = dict(self._recipe["start"])
         self.n_components_ = self.flow_.base.n_features
         self.n_iter_ = len(outcome.history)
@@ -307,12 +289,13 @@ class BaseFlow(
         }
         self.start_score_ = outcome.start_score
         self.best_score_ = outcome.best_score
-        self.exact_ = flow.exact
-        self.bound_gap_ = 0.0 if flow.exact else self._measured_gap(X, weight)
+        self.exact_ = self.flow_.exact
+        if measured:
+            self.bound_gap_ = 0.0 if self.exact_ else self._measured_gap(rows)
         if self.contamination is not None:
-            scores = self._score_rows(X)
-            ones = np.ones(len(X)) if weight is None else weight
-            quantile = weighted_quantile(scores, ones, self.contamination)
+            weight = np.ones(len(rows)) if rows.weight is None else rows.weight.numpy()
+            scores = self._score_rows(rows.x.numpy())
+            quantile = weighted_quantile(scores, weight, self.contamination)
             # A little lower: the row whose score it is may score otherwise by rounding elsewhere.
             self.offset_ = quantile - ROUNDING * (1 + abs(quantile))
 
@@ -322,6 +305,13 @@ class BaseFlow(
                 f"the loss was not finite in {outcome.n_rollbacks} epochs; training went back to "
                 "the last good weights with a smaller step. Lower learning_rate_init, or look "
                 "for extreme values in X.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+        if outcome.interrupted:
+            warnings.warn(
+                f"training was interrupted in epoch {len(outcome.history) + 1}; the best weights "
+                "so far are kept.",
                 ConvergenceWarning,
                 stacklevel=5,
             )
@@ -337,13 +327,6 @@ class BaseFlow(
                 stacklevel=5,
             )
 
-    def _print(self, epoch: Epoch) -> None:
-        if epoch.epoch % max(1, 10 // int(self.verbose)) == 0:
-            print(
-                f"[{type(self).__name__}] epoch {epoch.epoch}: loss {epoch.train_loss:.4f}, "
-                f"held-out score {epoch.validation_score:.4f}, {epoch.seconds:.1f} s"
-            )
-
     # -- scikit-learn's bookkeeping -----------------------------------------------------------
 
     def __sklearn_tags__(self):
@@ -351,13 +334,3 @@ class BaseFlow(
         detects = self.contamination is not None
         tags.estimator_type = "outlier_detector" if detects else "density_estimator"
         return tags
-
-
-def positive_rows(X: np.ndarray, weight: np.ndarray | None) -> Rows:
-    """The rows whose weight is not 0."""
-    if weight is None:
-        return Rows(torch.tensor(X), None)
-    kept = weight > 0
-    if (weight[kept] == weight[kept][0]).all():  # a mask, not weights
-        return Rows(torch.tensor(X[kept]), None)
-    return Rows(torch.tensor(X[kept]), torch.tensor(weight[kept]))

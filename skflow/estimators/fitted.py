@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skflow.data.rows import Rows
 from skflow.estimators.checks import check_finite, check_rows, check_weight
 from skflow.estimators.frames import FrameTemplate
 from skflow.flow import Flow
@@ -69,21 +70,19 @@ class FittedFlowMixin(
 
         return self._by_chunks(log_prob, X)
 
-    def _measured_gap(self, X: np.ndarray, weight: np.ndarray | None) -> float:
+    def _measured_gap(self, rows: Rows) -> float:
         """Mean over some rows of a close estimate of the log-density minus the one-draw bound."""
-        weight = np.ones(len(X)) if weight is None else weight
-        used = np.flatnonzero(weight)
-        used = used[np.linspace(0, len(used) - 1, min(len(used), GAP_ROWS)).astype(int)]
+        some = rows.evenly(GAP_ROWS)
         noise = fresh_noise(torch.Generator(self._device()).manual_seed(self._noise_seed))
         # Draws of every row's own: those that all rows share would err for all of them alike.
         draws = np.stack(
             [
-                self._by_chunks(lambda x: self.flow_(x, noise=noise), X[used])
+                self._by_chunks(lambda x: self.flow_(x, noise=noise), some.x.numpy())
                 for _ in range(max(GAP_DRAWS, GAP_FACTOR * self._n_importance_samples()))
             ]
         )
         gaps = logsumexp(draws, axis=0) - np.log(len(draws)) - draws.mean(0)
-        return float(np.average(gaps, weights=weight[used]))
+        return some.mean(torch.as_tensor(gaps))
 
     def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
         """Apply ``function`` to chunks of rows, in float64 on the flow's device."""

@@ -3,7 +3,7 @@
 import copy
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil, prod
 from numbers import Integral, Real
@@ -15,8 +15,9 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
 from skflow._compat import Interval, StrOptions
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.distributions import StandardNormal, StudentT
-from skflow.estimators.base import positive_rows
 from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
 from skflow.estimators.multiscale_layers import (
     image_layers,
@@ -41,9 +42,10 @@ from skflow.estimators.ranking import (
     principal_directions,
 )
 from skflow.estimators.reducing import ReducingFlow
-from skflow.estimators.starts import Rows, Start, StartRecipe, drawn_by_weight
+from skflow.estimators.starts import Start, StartRecipe, drawn_by_weight
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
+from skflow.training.fit import Fitted, fit_flow
 from skflow.transforms import Compose, Factors, FixedRotation, Permutation
 
 BY_DIRECTION = ("entropy", "variance")
@@ -365,13 +367,15 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             return self._given_ranks(d)
         flow = self._uncut_flow(start, plan, d, generator)
         self._initialize(flow, rows, generator)
-        super()._train(
-            flow, rows, None, np.zeros(d), int(torch.randint(2**31 - 1, (), generator=generator)),
-            lambda epoch: False,
-            max_iter=ceil(self.pretrain_fraction * self.max_iter),
-            share_of_time=self.pretrain_fraction / (1 + self.pretrain_fraction),
-        )  # fmt: skip
-        return log_derivative_contributions(flow.cpu().eval().requires_grad_(False), rows)
+        data = FitData.plain(rows)
+        share = self.pretrain_fraction / (1 + self.pretrain_fraction)
+        settings = self._settings(data, share)
+        pretrained = fit_flow(
+            Fitted(flow, data),
+            replace(settings, max_iter=ceil(self.pretrain_fraction * self.max_iter)),
+            int(torch.randint(2**31 - 1, (), generator=generator)),
+        ).flow
+        return log_derivative_contributions(pretrained.cpu().eval().requires_grad_(False), rows)
 
     def _given_ranks(self, n_features: int) -> torch.Tensor:
         first = np.asarray(self.factor_out).tolist()
@@ -433,19 +437,19 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             torch.as_tensor(fitted.noise_variance_),
         )
 
-    def _train(self, *args, share_of_time=1.0, **options):
-        continuing = hasattr(self, "flow_") and (self.warm_start or "max_iter" in options)
-        if self._ranks_by() == "likelihood" and not continuing:
-            share_of_time /= 1 + self.pretrain_fraction
-        return super()._train(*args, share_of_time=share_of_time, **options)
+    def _share_of_time(self, *, continuing):
+        pretrains = self._ranks_by() == "likelihood" and not continuing
+        return 1 / (1 + self.pretrain_fraction) if pretrains else 1.0
 
     def _n_importance_samples(self):
         return self.n_importance_samples
 
-    def _finish(self, flow, recipe, outcome, X, weight, *args):
-        super()._finish(flow, recipe, outcome, X, weight, *args)
-        rows = positive_rows(X, weight)
-        rows = Rows(*(v if v is None else v.to(self._device()) for v in (rows.x, rows.weight)))
+    def _publish(self, fitted, seed, *, measured=True):
+        super()._publish(fitted, seed, measured=measured)
+        if not measured:  # the ranking is that of the first rows: latents keep their places
+            self.n_components_ = self._n_shown()
+            return
+        rows = fitted.data.rows.to(self._device())
         self._rank_latents(rows)
         contributions = column_contributions(self.flow_, rows, self._noise_seed)
         self.dimension_contributions_ = contributions.cpu().numpy()

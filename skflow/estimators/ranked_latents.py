@@ -7,10 +7,10 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skflow.data.rows import Rows
 from skflow.estimators.narrowing import narrowed, reordered
 from skflow.estimators.ranking import GeneratorNorms
 from skflow.estimators.reducing import ReducingFlow, check_mode
-from skflow.estimators.starts import Rows
 from skflow.transforms import Factors, Funnel
 from skflow.transforms.noise import Draw, fresh_draw
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skflow.estimators.starts import Rows, Start
+from skflow.data.rows import Rows
+from skflow.estimators.starts import Start
 from skflow.flow import Flow
 from skflow.kernels.moments import oriented, weighted_mean, weighted_moments
 from skflow.transforms import Ledger
@@ -24,10 +25,6 @@ VALUES_AT_ONCE = 2**18  # of rows that go through a flow together
 LOG_SQRT_2PIE = 0.5 * math.log(2 * math.pi * math.e)
 
 
-def _some(rows: Rows, most: int) -> Rows:
-    return rows[np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)]
-
-
 class GeneratorNorms:
     r"""Norms of the generator's Jacobian columns, :math:`\|\partial x / \partial z_i\|`.
 
@@ -37,10 +34,10 @@ class GeneratorNorms:
 
     def __init__(self, flow: Flow, rows: Rows):
         n_latent = flow.base.n_features
-        some = _some(rows, int(np.clip(JACOBIAN_COLUMNS // n_latent, FEWEST_ROWS, MOST_ROWS)))
+        some = rows.evenly(int(np.clip(JACOBIAN_COLUMNS // n_latent, FEWEST_ROWS, MOST_ROWS)))
         n = len(some)
         at_once = max(1, VALUES_AT_ONCE // some.x.shape[1])
-        many = _some(rows, BOOKED_ROWS)
+        many = rows.evenly(BOOKED_ROWS)
         with torch.no_grad():
             z = flow.encode(some.x)
             steps = STEP * torch.eye(n_latent, dtype=z.dtype, device=z.device)
@@ -90,7 +87,7 @@ def principal_directions(start: Start, rows: Rows) -> Tensor:
 
 def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
     """Mean accounts of the columns, by the transforms alone and with the base."""
-    some = _some(rows, BOOKED_ROWS)
+    some = rows.evenly(BOOKED_ROWS)
     at_once = max(1, VALUES_AT_ONCE // some.x.shape[1])
     weight = torch.ones_like(some.x[:, 0]) if some.weight is None else some.weight
     of_transforms, of_all = torch.zeros_like(some.x[0]), torch.zeros_like(some.x[0])

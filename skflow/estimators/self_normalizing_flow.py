@@ -289,8 +289,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     # -- training and after -------------------------------------------------------------------
 
-    def _train(self, flow, *args, **options):
-        """Train; on a warm start, by the present options of the learned inverse."""
+    def _continued(self):
+        """On a warm start the learned inverse goes by the present options."""
+        flow, recipe = super()._continued()
         chosen = self._inverse_options()
         for layer in flow.modules():
             if hasattr(layer, "n_refreshes"):
@@ -300,16 +301,15 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 layer.learned_inverse = chosen["learned_inverse"]
             if isinstance(layer, SelfNormalizingLinear):
                 layer.polish_every = chosen["polish_every"]
-        return super()._train(flow, *args, **options)
+        return flow, {**recipe, "plan": {**recipe["plan"], **chosen}}
 
-    def _finish(self, flow, recipe, *args):
-        for layer in flow.modules():
+    def _publish(self, fitted, seed, *, measured=True):
+        for layer in fitted.flow.modules():
             if isinstance(layer, SelfNormalizingLinear) and layer.polish_every:
                 layer.polish()
-        recipe = {**recipe, "plan": {**recipe["plan"], **self._inverse_options()}}
-        super()._finish(flow, recipe, *args)
+        super()._publish(fitted, seed, measured=measured)
         layers = list(self.flow_.modules())
-        self.logdet_gradient_ = recipe["plan"]["logdet_gradient"]
+        self.logdet_gradient_ = self._recipe["plan"]["logdet_gradient"]
         self.inverse_error_ = max(
             (m.inverse_error() for m in layers if hasattr(m, "inverse_error")), default=0.0
         )

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from skflow.data.fit_data import Bounds
+from skflow.data.rows import Rows
 from skflow.distributions import Distribution
 from skflow.estimators.starts import (
     MIXTURE_ITERATIONS,
-    Bounds,
-    Rows,
     Start,
     StartRecipe,
     drawn_by_weight,

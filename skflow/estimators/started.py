@@ -5,14 +5,16 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict
 
+import numpy as np
 import torch
 
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.distributions import Distribution
 from skflow.estimators.base import BaseFlow
-from skflow.estimators.fitting import spread
 from skflow.estimators.parameters import StartParameters
 from skflow.estimators.start_search import SMALL_TABLE, choose_start, make_folds, unjudged_recipe
-from skflow.estimators.starts import Rows, Start, StartRecipe
+from skflow.estimators.starts import Start, StartRecipe
 from skflow.flow import Flow
 from skflow.transforms import Compose
 
@@ -30,6 +32,14 @@ class StartedFlow(StartParameters, BaseFlow):
 
         At first, together, they are the density of ``start.base``.
         """
+
+    @abstractmethod
+    def _plan(self, n_rows: int, n_features: int) -> dict:
+        """Resolve the architecture's parameters for this size, as plain values."""
+
+    def _plans(self, n_rows: int, n_features: int) -> list[dict]:
+        """Plans to choose from by held-out score; the first one where nothing is held out."""
+        return [self._plan(n_rows, n_features)]
 
     def _initialize(self, flow: Flow, rows: Rows, generator: torch.Generator) -> None:
         """Set what learned layers take from the data; the default ones begin at the start."""
@@ -50,36 +60,32 @@ class StartedFlow(StartParameters, BaseFlow):
             return float(self.noise)
         return 0.1 * n_rows ** (-1 / (n_features + 4)) if n_rows < NOISE_ROWS else 0.0
 
-    def _started_flows(
-        self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given
+    def _candidates(
+        self, data: FitData, seed: int, rng: np.random.RandomState
     ) -> list[tuple[Flow, dict]]:
-        """Choose the start; for every plan put the learned transforms, as they begin, on top.
-
-        ``given`` says that the held-out rows are the user's own. With each flow comes the recipe
-        from which an unpickled estimator rebuilds it.
-        """
-        n, d = floor.n_distinct, rows.x.shape[1]
+        """Choose the start; for every plan put the learned transforms, as they begin, on top."""
+        (n, d), bounds = data.shape, data.spread_bounds
+        plans = self._plans(n, d)
+        if not self.early_stopping:
+            plans = plans[:1]
         generator = torch.Generator().manual_seed(seed)
-        widths = torch.as_tensor(floor.width)
-        if bounds is not None:  # a level on its bound is spread half a step beyond it
-            bounds = bounds[0] - floor.width / 2, bounds[1] + floor.width / 2
 
         def spread_rows(part: Rows) -> Rows:
-            return Rows(spread(part.x, widths, generator), part.weight)
+            return data.spread(part, generator)
 
-        to_fit = train_rows if self.early_stopping else rows
+        to_fit = data.train if self.early_stopping else data.rows
         start_option, base_option = self._start_options()
         one_candidate = start_option == "standard" and base_option in ("normal", "student_t")
-        if held_out is None or one_candidate:
+        if data.held_out is None or one_candidate:
             only = unjudged_recipe(start_option, base_option, n, d, bounded=bounds is not None)
             start = only.fit(spread_rows(to_fit), bounds, rng)
         else:
             # A tenth of a small table is too little to choose by; its folds are all of it.
-            by_folds = n < SMALL_TABLE and not given
+            by_folds = n < SMALL_TABLE and not data.given
             folds = (
-                make_folds(spread_rows(rows), rng, floor.inseparable)
+                make_folds(spread_rows(data.rows), rng, data.floor.inseparable)
                 if by_folds
-                else [(spread_rows(train_rows), spread_rows(held_out))]
+                else [(spread_rows(data.train), spread_rows(data.held_out))]
             )
             chosen = choose_start(
                 folds,

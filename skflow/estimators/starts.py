@@ -9,40 +9,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from torch import Tensor
 
+from skflow.data.fit_data import Bounds
+from skflow.data.rows import Rows
 from skflow.distributions import Distribution, GaussianMixture, StandardNormal, StudentT
 from skflow.transforms import Bound, Compose, MarginalSpline, Standardize, Transform, Whiten
 
 REGULARISATION = 1e-4  # added to a mixture's variances, in units of the columns it is fitted on
 MIXTURE_ITERATIONS = 60
-
-Bounds = tuple[np.ndarray, np.ndarray] | None
-
-
-@dataclass
-class Rows:
-    """Rows (n, d) in float64 on the CPU, and their weights."""
-
-    x: Tensor
-    weight: Tensor | None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def __getitem__(self, index) -> "Rows":
-        return Rows(self.x[index], None if self.weight is None else self.weight[index])
-
-    def weight_of_mean_one(self) -> Tensor | None:
-        """Weights in units of their mean; None where all rows weigh the same."""
-        if self.weight is None:
-            return None
-        scaled = self.weight / self.weight.max()
-        return scaled / scaled.mean()
-
-    def mean(self, values: Tensor) -> float:
-        """Weighted mean of one value per row."""
-        if self.weight is None:
-            return float(values.mean())
-        return float((values * self.weight).sum() / self.weight.sum())
 
 
 @dataclass(frozen=True)

@@ -277,15 +277,16 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             check_input_shape(self.input_shape, n_features)
         return {"hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows)}
 
-    def _started_flows(self, plans, rows, train_rows, held_out, floor, bounds, seed, rng, *, given):
+    def _candidates(self, data, seed, rng):
         generator = torch.Generator().manual_seed(seed)
-        to_fit = train_rows if self.early_stopping else rows
+        to_fit = data.train if self.early_stopping else data.rows
+        plan = self._plan(*data.shape)
         start = {
             "table": self._started_table,
             "images": self._started_images,
             "sets": self._started_sets,
         }[self._rows_are]
-        flow, began, plan = start(plans[0], rows, to_fit, held_out, rng, generator)
+        flow, began, plan = start(plan, data.rows, to_fit, data.held_out, rng, generator)
         recipe = {"start": began, "plan": {**plan, "rows_are": self._rows_are}}
         return [(flow, recipe)]
 
@@ -379,11 +380,11 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         )
         return plans, groups
 
-    def _finish(self, flow, recipe, *args, **kwargs):
-        super()._finish(flow, recipe, *args, **kwargs)
+    def _publish(self, fitted, seed, *, measured=True):
+        super()._publish(fitted, seed, measured=measured)
         if self._rows_are == "table":
-            together = {i for group in recipe["plan"]["groups"] for i in group}
-            plans = flow.transform.steps[0].plans
+            together = {i for group in self._recipe["plan"]["groups"] for i in group}
+            plans = self.flow_.transform.steps[0].plans
             self.column_kinds_ = {
                 _plain(column.name): describe(plan, exchangeable=i in together)
                 for i, (column, plan) in enumerate(zip(self._schema.columns, plans, strict=True))

@@ -10,10 +10,10 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from skflow.data.rows import Rows
 from skflow.distributions import StandardNormal
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.estimators.start_search import KNOTS, ROWS_PER_KNOT
-from skflow.estimators.starts import Rows
 from skflow.flow import Flow
 from skflow.transforms.exchangeable import ExchangeableColumns
 from skflow.transforms.table_autoregression import TableAutoregression, TableDensity

@@ -6,6 +6,11 @@ import torch
 from sklearn.exceptions import DataConversionWarning
 
 from skflow import NormalizingFlow
+from skflow.data.batches import MemoryBatches
+from skflow.training.loop import train
+from skflow.training.settings import Settings
+from skflow.training.state import TrainState
+from skflow.training.stopping import AllEpochs
 from tests.estimators.configurations import FULL_BATCH, quick_flow
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -74,7 +79,7 @@ def test_an_interrupted_refit_loses_nothing(monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(NormalizingFlow, "_train", interrupted)
+    monkeypatch.setattr(NormalizingFlow, "_candidates", interrupted)
     with pytest.raises(KeyboardInterrupt):
         flow.set_params(n_layers=3).fit(NORMAL)
     monkeypatch.undo()
@@ -129,20 +134,18 @@ def test_without_held_out_rows_a_bad_end_is_rolled_back():
             self.weight = torch.nn.Parameter(torch.zeros(()))
             self.transform = self.base = torch.nn.Identity()
 
-        def forward(self, x, noise=None):
+        def forward(self, x, context=None, noise=None):
             score = x[:, 0] * 0 + self.weight
             return torch.where(self.weight > 0.45, torch.nan, score)
 
         def take_training_terms(self):
             return []
 
-    from skflow.training.loop import Settings, train
-
     flow, x = Cliff(), torch.ones(10, 1)
-    settings = Settings(20, 10, 10.0, 0.0, 5, 1e-4, None)
-    outcome = train(
-        flow, lambda _: x, None, None, None, settings, torch.Generator(), lambda epoch: False
-    )
+    settings = Settings(20, 10, 10.0, 0.0, 5)
+    state = TrainState(flow, settings, torch.Generator(), AllEpochs())
+    batches = MemoryBatches(lambda epoch: x, 10, 10, None, state.generator)
+    outcome = train(state, batches, settings, lambda epoch, module: False)
     assert outcome.n_rollbacks
     assert torch.isfinite(flow(x)).all()
 

@@ -2,21 +2,21 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.distributions.point_sequence import PointSequence
-from skflow.estimators.fitting import train_flow
 from skflow.estimators.set_layers import (
     check_input_shape,
     initialize_set_flow,
     set_flow,
     set_plan,
 )
-from skflow.estimators.starts import Rows
 from skflow.flow import Flow
-from skflow.training.loop import Settings
+from skflow.training.fit import Fitted, fit_flow
+from skflow.training.settings import Settings
 from skflow.transforms import Compose, Sort, StochasticPermutation
 from skflow.transforms.noise import fresh_noise, shared_noise
 from tests.contract.integration import (
@@ -85,18 +85,10 @@ def test_in_a_random_order_it_starts_at_independent_points(options):
 def test_training_improves_it(symmetry, options):
     x, held_out = clouds(), clouds(50, seed=9)
     flow = make(symmetry, x, **options)
-    outcome = train_flow(
-        flow,
-        Rows(x, None),
-        Rows(held_out, None),
-        np.zeros(10),
-        Settings(2, 2, 2e-2, 1e-4, 10, 1e-4, None),
-        device=torch.device("cpu"),
-        dtype=torch.float64,
-        noise=0.0,
-        seed=0,
-        on_epoch=lambda epoch: False,
-    )
+    data = FitData.plain(Rows(x), Rows(held_out))
+    settings = Settings(2, 2, 2e-2, tol=0.0, dtype=torch.float64)
+    fitted = fit_flow(Fitted(flow, data), settings, seed=0)
+    flow, outcome = fitted.flow, fitted.outcome
     assert outcome.best_score > outcome.start_score + 0.05
     with torch.no_grad():
         score = flow.eval().log_prob(held_out, noise=shared_noise(generator()))

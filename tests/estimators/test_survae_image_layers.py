@@ -9,12 +9,13 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 
-from skflow.estimators.fitting import train_flow
-from skflow.estimators.starts import Rows
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.flow import Flow
 from skflow.inspection import bits_per_dimension
-from skflow.training.loop import Settings
+from skflow.training.fit import Fitted, fit_flow
+from skflow.training.settings import Settings
 from skflow.transforms import Compose, Funnel, MaxPool
 from skflow.transforms.noise import fresh_noise, shared_noise
 from tests.contract.table import generator, randomise
@@ -141,18 +142,11 @@ def test_it_starts_near_the_classics(digits, pooling):
 )
 def test_two_epochs_help(digits, options):
     flow = make_flow(digits[:200], (1, 8, 8), n_layers=2, **options)
-    outcome = train_flow(
-        flow,
-        Rows(digits[:200], None),
-        Rows(digits[200:300], None),
-        np.ones(64),  # a noise floor of the estimator's does no harm: the layer goes by levels
-        Settings(2, 5, 3e-3, 1e-4, 10, 0.0, None),
-        device=torch.device("cpu"),
-        dtype=torch.float32,
-        noise=0.0,
-        seed=0,
-        on_epoch=lambda epoch: False,
-    )
+    # A noise floor of the estimator's does no harm: the layer goes by levels.
+    data = FitData.plain(Rows(digits[:200]), Rows(digits[200:300]), np.ones(64))
+    settings = Settings(2, 5, 3e-3, tol=0.0)
+    fitted = fit_flow(Fitted(flow, data), settings, seed=0)
+    flow, outcome = fitted.flow, fitted.outcome
     assert outcome.n_rollbacks == 0
     assert outcome.best_score > outcome.start_score + 0.2
     with torch.no_grad():

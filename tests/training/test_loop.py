@@ -1,15 +1,22 @@
 """The loop: it never loses what it had."""
 
+import copy
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from skflow.data.batches import MemoryBatches
+from skflow.data.rows import Rows
 from skflow.distributions import StandardNormal
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
-from skflow.training.loop import Settings, mean_log_prob, train
+from skflow.training.loop import train
+from skflow.training.settings import Settings
+from skflow.training.state import TrainState
+from skflow.training.stopping import AllEpochs, EarlyStopping, mean_log_prob
 from skflow.transforms import ActNorm, Affine, Coupling, RationalQuadratic
 from tests.contract.table import generator
 
@@ -30,17 +37,33 @@ def make_flow():
     return Flow([ActNorm(2), Coupling(2, Affine(), generator=generator())], StandardNormal(2))
 
 
-def run(flow, settings=SETTINGS, *, validation=HELD_OUT, on_epoch=lambda epoch: False, rows=X):
-    return train(flow, lambda _: rows, None, validation, None, settings, generator(2), on_epoch)
+def begin(flow, settings=SETTINGS, *, held_out=HELD_OUT, rows=X, weight=None):
+    """The state of a training that has not begun, and its batches."""
+    rule = AllEpochs()
+    if held_out is not None:
+        rule = EarlyStopping(Rows(held_out), settings.n_iter_no_change, settings.tol)
+    state = TrainState(flow, settings, generator(2), rule)
+    batches = MemoryBatches(
+        lambda epoch: rows, len(rows), settings.batch_size, weight, state.generator
+    )
+    return state, batches
+
+
+def run(flow, settings=SETTINGS, on_epoch=lambda epoch, module: False, **data):
+    return train(*begin(flow, settings, **data), settings, on_epoch)
+
+
+def score(flow, rows=HELD_OUT):
+    return mean_log_prob(flow, Rows(rows))
 
 
 def test_training_improves_and_keeps_the_best_weights():
     flow = make_flow()
-    start = mean_log_prob(flow, HELD_OUT, None)
+    start = score(flow)
     outcome = run(flow, replace(SETTINGS, max_iter=60))
     assert outcome.start_score == pytest.approx(start)
     assert outcome.best_score > start + 1
-    assert mean_log_prob(flow, HELD_OUT, None) == pytest.approx(outcome.best_score, abs=1e-6)
+    assert score(flow) == pytest.approx(outcome.best_score, abs=1e-6)
     assert outcome.history[outcome.best_epoch - 1].validation_score == outcome.best_score
 
 
@@ -64,7 +87,7 @@ class Stumbling(torch.nn.Module):
     def transform(self):
         return self.flow.transform
 
-    def forward(self, x, noise=None):
+    def forward(self, x, context=None, noise=None):
         score = self.flow(x, noise=noise)
         if not torch.is_grad_enabled():
             return score
@@ -75,13 +98,13 @@ class Stumbling(torch.nn.Module):
         return []
 
 
-@pytest.mark.parametrize("validation", [HELD_OUT, None])
-def test_a_loss_that_is_not_finite_rolls_back(validation):
+@pytest.mark.parametrize("held_out", [HELD_OUT, None])
+def test_a_loss_that_is_not_finite_rolls_back(held_out):
     flow = Stumbling({6, 14})
-    outcome = run(flow, validation=validation)
+    outcome = run(flow, held_out=held_out)
     assert outcome.n_rollbacks == 2
     assert all(p.isfinite().all() for p in flow.parameters())
-    assert mean_log_prob(flow, HELD_OUT, None) > mean_log_prob(make_flow(), HELD_OUT, None)
+    assert score(flow) > score(make_flow())
 
 
 def test_a_hopeless_loss_ends_with_the_start():
@@ -94,7 +117,9 @@ def test_a_hopeless_loss_ends_with_the_start():
 
 def test_a_callback_stops_it():
     seen = []
-    outcome = run(make_flow(), on_epoch=lambda epoch: seen.append(epoch) or epoch.epoch == 4)
+    outcome = run(
+        make_flow(), on_epoch=lambda epoch, module: seen.append(epoch) or epoch.epoch == 4
+    )
     assert len(seen) == len(outcome.history) == 4
 
 
@@ -108,7 +133,7 @@ def test_stalling_ends_it():
 
 
 def test_time_runs_out():
-    outcome = run(make_flow(), replace(SETTINGS, max_iter=10**6, max_time=0.2), validation=None)
+    outcome = run(make_flow(), replace(SETTINGS, max_iter=10**6, max_time=0.2), held_out=None)
     assert outcome.history[-1].seconds < 5
 
 
@@ -116,9 +141,48 @@ def test_weights_of_rows_weigh_the_loss():
     flow, dropped = make_flow(), make_flow()
     settings = replace(SETTINGS, batch_size=1000, max_iter=30)
     weight = torch.cat([torch.full((100,), 2.0), torch.zeros(100)])  # of mean 1
-    train(flow, lambda _: X, weight, None, None, settings, generator(2), lambda epoch: False)
-    run(dropped, settings, validation=None, rows=X[:100])
+    run(flow, settings, held_out=None, weight=weight)
+    run(dropped, settings, held_out=None, rows=X[:100])
     torch.testing.assert_close(flow.log_prob(X), dropped.log_prob(X), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("held_out", [HELD_OUT, None])
+def test_a_kept_state_goes_on_as_if_nothing_had_come_between(held_out):
+    settings = replace(SETTINGS, max_iter=8, learning_rate_init=0.2)
+    whole = make_flow()
+    expected = run(whole, settings, held_out=held_out)
+    first, batches = begin(make_flow(), settings, held_out=held_out)
+    kept = {}
+
+    def keep_after_three(epoch, module):
+        if epoch.epoch == 3:
+            kept.update(copy.deepcopy(first.state_dict()))
+        return epoch.epoch == 3
+
+    train(first, batches, settings, keep_after_three)
+    second, batches = begin(make_flow(), settings, held_out=held_out)
+    second.load_state_dict(kept)
+    outcome = train(second, batches, settings, lambda epoch, module: False)
+    scores = [epoch.validation_score for epoch in outcome.history]
+    assert len(scores) == len(expected.history)
+    np.testing.assert_equal(scores, [epoch.validation_score for epoch in expected.history])
+    for name, value in whole.state_dict().items():
+        assert torch.equal(second.flow.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("held_out", [HELD_OUT, None])
+def test_an_interrupt_keeps_the_best_weights(held_out):
+    flow = make_flow()
+
+    def interrupt(epoch, module):
+        if epoch.epoch == 4:
+            raise KeyboardInterrupt
+        return False
+
+    outcome = run(flow, on_epoch=interrupt, held_out=held_out)
+    assert outcome.interrupted
+    assert len(outcome.history) == 4
+    assert score(flow) > score(make_flow()) + 0.1
 
 
 def test_nothing_to_train():
@@ -128,7 +192,7 @@ def test_nothing_to_train():
 
 def test_all_tail_batches_train_on():
     flow = Flow([Coupling(2, RationalQuadratic(), generator=generator())], StandardNormal(2))
-    outcome = run(flow, rows=X * 1e5, validation=None)
+    outcome = run(flow, rows=X * 1e5, held_out=None)
     assert outcome.n_rollbacks == 0
     assert all(p.isfinite().all() for p in flow.parameters())
 

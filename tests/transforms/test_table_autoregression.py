@@ -8,8 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
+from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
-from skflow.estimators.starts import Rows
 from skflow.estimators.table_start import choose_table_start, table_flow, with_edges
 from skflow.transforms.exchangeable import ExchangeableColumns
 from skflow.transforms.noise import fresh_draw

@@ -1,0 +1,141 @@
+"""From a flow at its start and the data to a trained flow."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from skflow.data.batches import MemoryBatches
+from skflow.data.fit_data import FitData
+from skflow.data.noise_floor import spread
+from skflow.data.rows import Rows
+from skflow.flow import Flow
+from skflow.training.loop import train
+from skflow.training.optimizer import resume
+from skflow.training.settings import Settings
+from skflow.training.state import Epoch, Outcome, TrainState
+from skflow.training.stopping import AllEpochs, EarlyStopping
+from skflow.transforms import Transform
+
+ENCODED_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A flow, what it is made of, and how it came about.
+
+    Attributes
+    ----------
+    flow : Flow
+    data : FitData
+    recipe : dict
+        Plain values that the flow's modules can be built from again.
+    outcome : Outcome
+        Of its training; without epochs where the flow stands at its start.
+    """
+
+    flow: Flow
+    data: FitData
+    recipe: dict = field(default_factory=dict)
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+class _Encoder:
+    """The fixed part of a flow, which the rows pass once, or once an epoch with fresh noise."""
+
+    def __init__(self, fixed: Transform, data: FitData, settings: Settings, generator):
+        self.fixed, self.settings, self.generator = fixed, settings, generator
+        self.width = torch.as_tensor(data.floor.width, device=settings.device)
+        self.redraws = bool((self.width > 0).any())
+
+    @torch.no_grad()
+    def __call__(self, rows: Rows) -> tuple[Rows, float]:
+        """Rows on the device, encoded in float64, and the mean contribution of that."""
+        x = spread(rows.x, self.width, self.generator)
+        encoded = [self.fixed(part) for part in x.split(ENCODED_AT_ONCE)]
+        z, contribution = (torch.cat(parts) for parts in zip(*encoded, strict=True))
+        weight = rows.weight_of_mean_one()
+        if weight is not None:
+            weight = weight.to(self.settings.dtype)
+        encoded_rows = Rows(z.to(self.settings.dtype), weight, rows.context)
+        return encoded_rows, rows.mean(contribution)
+
+
+def fit_flow(
+    fitted: Fitted,
+    settings: Settings,
+    seed: int,
+    on_epoch: Callable[[Epoch, Callable[[], Flow]], bool] = lambda epoch, flow: False,
+    optimizer_state: dict | None = None,
+) -> Fitted:
+    """Train the learned part of a flow; the fixed part stays in float64.
+
+    Losses and scores in the outcome are in the units of x.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        A flow of two transforms, the fixed maps and the learned ones; and its data.
+    settings : Settings
+    seed : int
+    on_epoch : callable
+        Called with every `Epoch` and a function that gives the flow that it judged; returning True
+        stops the training.
+    optimizer_state : dict, optional
+        Of an earlier pass.
+    """
+    flow, data = fitted.flow.to(settings.device), fitted.data
+    fixed, learned = flow.transform.steps
+    trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base))
+    trunk.to(settings.dtype).requires_grad_(True)
+    generator = torch.Generator(settings.device).manual_seed(seed)
+    encode = _Encoder(fixed, data, settings, generator)
+    train_rows = data.train.to(settings.device)
+    encoded, train_offset = encode(train_rows)
+
+    def draw_rows(epoch: int) -> Tensor:
+        z = encode(train_rows)[0].x if encode.redraws and epoch > 1 else encoded.x
+        if settings.noise == 0:
+            return z
+        eps = torch.randn(z.shape, generator=generator, dtype=z.dtype, device=z.device)
+        return z + settings.noise * eps
+
+    rule: EarlyStopping | AllEpochs = AllEpochs()
+    held_out_offset = 0.0
+    if data.held_out is not None:
+        held_out, held_out_offset = encode(data.held_out.to(settings.device))
+        rule = EarlyStopping(held_out, settings.n_iter_no_change, settings.tol)
+    state = TrainState(trunk, settings, generator, rule)
+    if optimizer_state is not None:
+        resume(state.optimizer, optimizer_state)
+    batches = MemoryBatches(
+        draw_rows, len(train_rows), settings.batch_size, encoded.weight, generator
+    )
+
+    def in_units_of_x(epoch: Epoch) -> Epoch:
+        return replace(
+            epoch,
+            train_loss=epoch.train_loss - train_offset,
+            validation_score=epoch.validation_score + held_out_offset,
+        )
+
+    def after_epoch(epoch: Epoch, module: nn.Module) -> bool:
+        return on_epoch(in_units_of_x(epoch), lambda: _with_trained(flow, module))
+
+    outcome = train(state, batches, settings, after_epoch)
+    outcome.history = [in_units_of_x(epoch) for epoch in outcome.history]
+    outcome.best_score += held_out_offset
+    outcome.start_score += held_out_offset
+    return replace(fitted, flow=_with_trained(flow, trunk), outcome=outcome)
+
+
+def _with_trained(flow: Flow, trunk: nn.Module) -> Flow:
+    """A flow of the same fixed part and of copies of the trained ones, in float64."""
+    trained = copy.deepcopy(flow)
+    # The trained layers themselves, not only their weights: some count what happened to them.
+    trunk.zero_grad(set_to_none=True)
+    trained.transform.steps[1] = copy.deepcopy(trunk.transform.steps[0]).double()
+    trained.base.load_state_dict(trunk.base.state_dict())
+    return trained

@@ -1,0 +1,26 @@
+"""How to train."""
+
+from dataclasses import dataclass
+
+import torch
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop goes by; the names are those of `skflow.NormalizingFlow`.
+
+    ``noise`` is the deviation of the Gaussian noise on encoded training rows.
+    """
+
+    max_iter: int
+    batch_size: int
+    learning_rate_init: float
+    weight_decay: float = 0.0
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    max_time: float | None = None
+    noise: float = 0.0
+    device: torch.device = CPU
+    dtype: torch.dtype = torch.float32
