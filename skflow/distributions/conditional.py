@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from skflow.distributions.base import Decoder, Distribution
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 
 INITIAL_LOADING = 0.1  # a factor that starts at zero would never learn: its gradient is zero too
 
@@ -48,7 +48,7 @@ class LocationScale(Decoder):
         self.network = network
 
     def _mean_and_log_scale(self, context):
-        mean, raw = self.network(within_reach(context))
+        mean, raw = self.network(clamp_inputs(context))
         return mean.T, bounded_log_scale(raw).T
 
     def log_prob(self, x, context=None):
@@ -91,7 +91,7 @@ class ConditionalGaussian(Decoder):
         )
 
     def _mean_and_factor(self, context):
-        out = self.network(within_reach(context))  # (2 + d, d, n)
+        out = self.network(clamp_inputs(context))  # (2 + d, d, n)
         log_diagonal = bounded_log_scale(out[1]).T
         upper = out[2:].movedim(-1, 0).triu(1)
         return out[0].T, log_diagonal, upper + torch.diag_embed(log_diagonal.exp())
@@ -143,7 +143,7 @@ class ConditionalLowRankGaussian(Decoder):
         self.loading = nn.Parameter(INITIAL_LOADING * loading)
 
     def _moments(self, context) -> tuple[Tensor, Tensor, Tensor]:
-        out = self.network(within_reach(context))  # (2 + rank, d, n)
+        out = self.network(clamp_inputs(context))  # (2 + rank, d, n)
         loading = self.loading + out[2:].movedim(0, -1).movedim(1, 0)  # (n, d, rank)
         return out[0].T, bounded_log_scale(out[1]).T, loading
 

@@ -9,8 +9,8 @@ from skflow.distributions.base import Decoder
 from skflow.distributions.mixture import GaussianMixture, triangular_factor
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 
 INITIAL_SPREAD = 0.1  # of the components' centres: equal ones would stay equal
 
@@ -62,7 +62,7 @@ class ConditionalMixture(Decoder):
     def _given(self, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Shift (n, d), log-scale (n, d), log-responsibilities (n, K), whitened means (n, K, d)."""
         d = self.n_features
-        out = self.network(within_reach(context))[0].T
+        out = self.network(clamp_inputs(context))[0].T
         log_gate = self.gate.component_log_prob(context) + out[:, 2 * d :]
         means = self.centre - torch.einsum("nc,kcd->nkd", context, self.cross)
         return out[:, :d], bounded_log_scale(out[:, d : 2 * d]), log_gate.log_softmax(1), means

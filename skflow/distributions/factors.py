@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from skflow.distributions.base import Decoder
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 
 
 class FactorDecoder(Decoder):
@@ -81,7 +81,7 @@ class FactorDecoder(Decoder):
         mean = context @ self.loading.T + self.offset
         if self.network is None:
             return mean, self.scale().log().expand_as(mean)
-        shift, raw = self.network(within_reach(context)).mT
+        shift, raw = self.network(clamp_inputs(context)).mT
         own = self.log_scale + bounded_log_scale(raw)
         return mean + self.scale() * shift, (self.floor + own.exp()).log()
 

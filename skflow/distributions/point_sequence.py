@@ -9,7 +9,7 @@ from skflow.distributions.base import Distribution
 from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
-from skflow.networks.reach import within_reach
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.set_transformer import SetTransformer
 
 N_FREQUENCIES = 4  # wavelengths of 8, 4, 2 and 1 spreads: what a network is to tell apart
@@ -91,7 +91,7 @@ class PointSequence(Distribution):
     def _inputs(self, z: Tensor, points: Tensor) -> Tensor:
         """What the network gets: at each place what is known of the point before."""
         seen = points if self.view is None else torch.cat([points, self.view(z)], 2)
-        inputs = waves(within_reach(seen))
+        inputs = waves(clamp_inputs(seen))
         return torch.cat([torch.zeros_like(inputs[:, :1]), inputs[:, :-1]], 1)
 
     def _changes(self, out: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -25,8 +25,8 @@ from skflow.transforms import (
     StochasticPermutation,
     Transform,
 )
-from skflow.transforms.cone import Cone
 from skflow.transforms.noise import fresh_noise
+from skflow.transforms.ordered_cone import OrderedCone
 from skflow.transforms.shared_standardize import SharedStandardize
 
 MIXTURE_POINTS = 20_000  # a plane needs no more to fit the first mixture
@@ -129,7 +129,7 @@ class SortedPlaces(nn.Module):
     def __init__(self, n_points: int, dim: int):
         super().__init__()
         self.dim = dim
-        self.cone = Cone(n_points)
+        self.cone = OrderedCone(n_points)
 
     def forward(self, z: Tensor) -> Tensor:
         """One pass over rows (n, n_points * dim)."""

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import StrOptions
+from skflow.data.column_plan import ColumnPlan
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
 from skflow.estimators.base import BaseFlow
@@ -27,9 +28,8 @@ from skflow.estimators.table_plan import (
     positions,
 )
 from skflow.estimators.table_start import choose_table_start, table_flow
-from skflow.transforms.table_autoregression import TableAutoregression
-from skflow.transforms.table_columns import ColumnPlan
-from skflow.transforms.table_encoding import TableEncoding
+from skflow.transforms.tables.autoregression import TableAutoregression
+from skflow.transforms.tables.encoding import TableEncoding
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

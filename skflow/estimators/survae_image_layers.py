@@ -15,7 +15,7 @@ from skflow.estimators.image_layers import ImageShape
 from skflow.flow import Flow
 from skflow.kernels.families import Affine, Family, RationalQuadratic
 from skflow.networks.convolutional import ConvNet
-from skflow.networks.scattered import Scattered
+from skflow.networks.zero_filled_rows import ZeroFilledRows
 from skflow.transforms import (
     ActNorm,
     Bound,
@@ -197,7 +197,7 @@ def _checkerboard_coupling(
             d,
             family,
             n_kept=len(kept),
-            network=Scattered(network, d + n_context, seen, moving),
+            network=ZeroFilledRows(network, d + n_context, seen, moving),
         ),
         Permutation(d, order=order.argsort()),
     ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from skflow.data.column_kinds import numeric_kind
+from skflow.data.column_plan import ColumnPlan
 from skflow.data.schema import TableSchema
-from skflow.transforms.table_columns import ColumnPlan
 
 
 def column_names(X) -> list:

@@ -10,23 +10,23 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from skflow.data.column_plan import ColumnPlan
 from skflow.data.rows import Rows
 from skflow.distributions import StandardNormal
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.estimators.start_search import KNOTS, ROWS_PER_KNOT
 from skflow.flow import Flow
-from skflow.transforms.exchangeable import ExchangeableColumns
-from skflow.transforms.table_autoregression import TableAutoregression, TableDensity
-from skflow.transforms.table_columns import (
-    ColumnPlan,
-    NumericColumn,
+from skflow.transforms.tables.autoregression import TableAutoregression
+from skflow.transforms.tables.column_edges import (
     all_edges,
     circle_edges,
     lattice_edges,
-    modelled_values,
     up_to_bounds,
 )
-from skflow.transforms.table_encoding import TableEncoding
+from skflow.transforms.tables.density import TableDensity
+from skflow.transforms.tables.encoding import TableEncoding
+from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
+from skflow.transforms.tables.numeric_column import NumericColumn, modelled_values
 
 SCREENING_ROWS, FINAL_ROWS, JUDGING_ROWS = 4_000, 20_000, 2_000
 ITERATIONS, FINAL_ITERATIONS = 15, 30

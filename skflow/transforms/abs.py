@@ -10,9 +10,9 @@ from torch.nn.functional import logsigmoid
 from skflow.distributions.signs import Signs
 from skflow.transforms.base import StochasticTransform
 from skflow.transforms.bounds import Bound
-from skflow.transforms.choice import drawn_choice
 from skflow.transforms.conditioner import Conditioner, chosen_columns
 from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.random_choice import drawn_choice
 
 
 class _AbsTransform(StochasticTransform):

@@ -10,8 +10,8 @@ from torch.nn.functional import logsigmoid
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.moments import weighted_mean
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import StochasticTransform
 from skflow.transforms.noise import fresh_noise
 
@@ -104,7 +104,7 @@ class ArgmaxTransform(StochasticTransform):
         code = self._codes(x)
         seen = self._chosen(code).to(x)
         if context is not None:
-            seen = torch.cat([seen, within_reach(context)], 1)
+            seen = torch.cat([seen, clamp_inputs(context)], 1)
         parameters = self.network(seen).mT  # (n_parameters, n, n_numbers)
         z, log_q = self._draw(code, parameters, noise(x, self.n_numbers))
         return z, torch.where((x == code).all(1), -log_q, -torch.inf)

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import StochasticTransform
 from skflow.transforms.noise import fresh_noise
 
@@ -63,7 +63,7 @@ class Augment(StochasticTransform):
     def forward(self, x, context=None, noise=None):
         noise = fresh_noise() if noise is None else noise
         seen = x if context is None else torch.cat([x, context], 1)
-        mean, raw = self.network(within_reach(seen))
+        mean, raw = self.network(clamp_inputs(seen))
         log_scale = bounded_log_scale(raw).T
         eps = noise(x, self.n_added)
         u = mean.T + log_scale.exp() * eps

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 
 from skflow.kernels.families import Family
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.masked_mlp import MaskedMLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import DimensionwiseTransform
 
 
@@ -52,8 +52,8 @@ class Autoregressive(DimensionwiseTransform):
         )
 
     def _parameters_given(self, x, context, only=None):
-        context = None if context is None else within_reach(context)
-        return self.network(within_reach(x), context, only)
+        context = None if context is None else clamp_inputs(context)
+        return self.network(clamp_inputs(x), context, only)
 
     def forward_per_dimension(self, x, context=None):
         parameters = self._parameters_given(x, context)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.standardize import Standardize
 
 
@@ -14,7 +14,7 @@ class Conditioner(nn.Module):
     """Perceptron from columns and context to parameters (n_parameters, n_outputs, n).
 
     The columns are seen in units of their spread, as `initialize` finds it, and no further than
-    `within_reach`. Zero at first.
+    `clamp_inputs`. Zero at first.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Conditioner(nn.Module):
         seen = self.units(x)[0]
         if context is not None:
             seen = torch.cat([seen, context], 1)
-        return self.network(within_reach(seen))
+        return self.network(clamp_inputs(seen))
 
 
 def chosen_columns(n_features: int, columns: Sequence[int] | None, at_least: int = 1) -> list[int]:

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from skflow.kernels.families import Family
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import DimensionwiseTransform
 
 
@@ -65,7 +65,7 @@ class Coupling(DimensionwiseTransform):
 
     def _parameters_given(self, kept, context):
         seen = kept if context is None else torch.cat([kept, context], 1)
-        return self.network(within_reach(seen))
+        return self.network(clamp_inputs(seen))
 
     def _move(self, x, context):
         kept = x[:, : self.n_kept]

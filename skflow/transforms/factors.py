@@ -8,8 +8,8 @@ from torch import Tensor
 from skflow.distributions.factors import FactorDecoder
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import StochasticTransform
 from skflow.transforms.noise import fresh_draw, fresh_noise
 
@@ -79,7 +79,7 @@ class Factors(StochasticTransform):
         log_q = root.diagonal().log().sum() - mean.shape[1] * LOG_SQRT_2PI
         if self.encoder is None:
             return mean, log_q
-        shift, raw = self.encoder(within_reach(x)).mT
+        shift, raw = self.encoder(clamp_inputs(x)).mT
         log_scale = bounded_log_scale(raw)
         noise = fresh_noise() if noise is None else noise
         eps = noise(x, mean.shape[1])

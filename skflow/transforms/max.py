@@ -11,9 +11,9 @@ from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.half_normal import MEAN, half_normal_of, log_half_normal
 from skflow.kernels.moments import weighted_mean
 from skflow.transforms.base import StochasticTransform
-from skflow.transforms.choice import drawn_choice
 from skflow.transforms.conditioner import Conditioner, chosen_columns
 from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.random_choice import drawn_choice
 
 
 class BelowMaximum(Decoder):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from skflow.kernels.families import Family
-from skflow.networks.reach import within_reach
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.transforms.base import Transform
 
 
@@ -18,7 +18,7 @@ class _SetCoupling(Transform):
 
     def _parameters_given(self, kept, n_coordinates):
         """Of moving values (n_points, n_coordinates) laid out flat: (n_parameters, values, n)."""
-        out = self.network(within_reach(kept)).unflatten(2, (-1, n_coordinates))
+        out = self.network(clamp_inputs(kept)).unflatten(2, (-1, n_coordinates))
         return out.permute(2, 1, 3, 0).flatten(1, 2).contiguous()
 
     def _points(self, x):

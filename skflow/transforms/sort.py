@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.plackett_luce import PlackettLuce, order_of
-from skflow.networks.reach import within_reach
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.transforms.base import StochasticTransform
-from skflow.transforms.cone import Cone
 from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.ordered_cone import OrderedCone
 from skflow.transforms.permute import take_points
 
 
@@ -36,7 +36,7 @@ class _Sorting(StochasticTransform):
     def _log_weight(self, points):
         if self.network is None:
             return torch.zeros_like(points[..., 0])
-        return self.network(within_reach(points))[..., 0]
+        return self.network(clamp_inputs(points))[..., 0]
 
 
 class Sort(_Sorting):
@@ -84,7 +84,7 @@ class Sort(_Sorting):
 
     def __init__(self, n_points: int, dim: int, network: nn.Module | None = None):
         super().__init__(n_points, dim, network)
-        self.cone = Cone(n_points)
+        self.cone = OrderedCone(n_points)
 
     def _sort(self, x):
         points = self._points(x)

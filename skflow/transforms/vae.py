@@ -9,8 +9,8 @@ from torch import Tensor
 from skflow.distributions.base import Decoder
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
+from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.networks.reach import within_reach
 from skflow.transforms.base import StochasticTransform
 from skflow.transforms.noise import fresh_draw, fresh_noise
 
@@ -88,7 +88,7 @@ class VAE(StochasticTransform):
     def _encode(self, x, context, noise):
         """Draw z, and the log of its density."""
         noise = fresh_noise() if noise is None else noise
-        mean, raw = self.encoder(within_reach(self._beside(x, context))).mT
+        mean, raw = self.encoder(clamp_inputs(self._beside(x, context))).mT
         log_scale = bounded_log_scale(raw)
         eps = noise(x, self.n_latent)
         log_q = (-0.5 * eps * eps - log_scale - LOG_SQRT_2PI).sum(1)

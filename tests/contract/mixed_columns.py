@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from skflow.transforms.table_columns import ColumnPlan
+from skflow.data.column_plan import ColumnPlan
 
 
 def chain(seed=0, n=400):

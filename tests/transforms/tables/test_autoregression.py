@@ -8,14 +8,16 @@ import pytest
 import torch
 from scipy import stats
 
+from skflow.data.column_plan import ColumnPlan
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
 from skflow.estimators.table_start import choose_table_start, table_flow, with_edges
-from skflow.transforms.exchangeable import ExchangeableColumns
 from skflow.transforms.noise import fresh_draw
-from skflow.transforms.table_autoregression import TableAutoregression
-from skflow.transforms.table_columns import ColumnPlan, NumericColumn
-from skflow.transforms.table_encoding import TableEncoding
+from skflow.transforms.tables.autoregression import TableAutoregression
+from skflow.transforms.tables.encoding import TableEncoding
+from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
+from skflow.transforms.tables.numeric_column import NumericColumn
+from skflow.transforms.tables.training_masks import training_masks
 from tests.contract.mixed_columns import COLUMNS, MISSING, chain, plan_of
 from tests.contract.table import generator, randomise
 
@@ -658,7 +660,9 @@ def test_masks_reveal_visible_variables_only_and_half_of_the_rows_are_plain():
     for seed in range(60):
         g = generator(seed)
         noise = lambda t, k, g=g: torch.randn(len(t), k, generator=g, dtype=t.dtype)  # noqa: E731
-        visible, revealed = learned._training_masks(seen, noise)
+        visible, revealed = training_masks(
+            seen, learned.column_of, learned.is_present, noise, learned.start.means.dtype
+        )
         assert not (visible & ~seen).any()
         assert not (revealed & ~visible).any()
         untouched = (visible == seen).all(1) & ~revealed.any(1)

@@ -8,7 +8,7 @@ from skflow.transforms.base import DimensionwiseTransform
 from skflow.transforms.bounds import Bound
 
 
-class Cone(DimensionwiseTransform):
+class OrderedCone(DimensionwiseTransform):
     r"""Ascending numbers to the first of them and the inverse softplus of the gaps.
 
     .. math:: u_1 = z_1, \quad u_i = s^{-1}\left(\frac{z_i - z_{i-1}}{c_i}\right)

@@ -1,162 +1,17 @@
-"""The columns of a mixed table as model variables: codes, cells and points, absent where missing.
-
-A column becomes up to four variables: whether the cell is *present*, which atom it is (*spike*),
-its *value* and its *sign*. A variable is three numbers per row: what a network is to see, and the
-lower and upper end of its cell in scores; the three are equal for a code or a point, NaN where
-absent.
-"""
+"""A numeric column of a table as variables, and back."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from skflow.distributions.categorical import Categorical
+from skflow.data.column_plan import ColumnPlan
 from skflow.transforms.noise import Draw
-from skflow.transforms.scores import FAR, CircularScores, EdgeScores, SmoothScores
+from skflow.transforms.tables.column_scores import FAR, CircularScores, EdgeScores, SmoothScores
+from skflow.transforms.tables.lattice_scores import prior_counts, smooth_scores, spread_evenly
+from skflow.transforms.tables.variable import Variable, three, unseen_share
 
-MAX_CODES = 255  # levels of a category with a code of their own; the rarest share one
-MAX_EDGES, MIN_EDGES, ROWS_PER_EDGE = 256, 32, 8
-GOLDEN = (math.sqrt(5) - 1) / 2
 ROUNDING = 1e-7  # relative difference below which a value is the level: single precision
-TOLERANCE = 1e-6  # of a bound, in steps: it may be a level up to rounding
-
-
-@dataclass(frozen=True)
-class ColumnPlan:
-    """Plain values from which a column's variables are built.
-
-    Attributes
-    ----------
-    kind : {"categorical", "continuous", "lattice", "levels"}
-    n_levels : int
-        Of a categorical column; codes are 0 .. n_levels - 1, -1 an unknown level, NaN a missing
-        one.
-    step, origin, levels, atoms
-        See `skflow.data.column_kinds.NumericKind`.
-    missing : bool
-        Whether cells may be missing: then there is a variable for it.
-    symmetric : bool
-        Whether the absolute value and the sign are modelled in place of the value.
-    period : float
-        Of a periodic column, else 0.
-    bounds : (float, float)
-    n_knots : int
-        Of the marginal spline of a column of points or of many cells; 0 standardises.
-    prior_rows : float
-        Rows' worth of the spline in the counts between edges; 0 counts half a row each.
-    edges : tuple of float
-        Between which the values of a circle, or of a lattice of few levels or with atoms, are
-        counted; none where there is a spline.
-    fine : bool
-        Whether the cells of a lattice are so narrow that they count as points: their mass is the
-        density times the step, and single precision could not tell their ends apart.
-    """
-
-    kind: str
-    n_levels: int = 0
-    step: float = 0.0
-    origin: float = 0.0
-    levels: tuple[float, ...] = ()
-    atoms: tuple[float, ...] = ()
-    missing: bool = False
-    symmetric: bool = False
-    period: float = 0.0
-    bounds: tuple[float, float] = (-math.inf, math.inf)
-    n_knots: int = 0
-    prior_rows: float = 0.0
-    edges: tuple[float, ...] = ()
-    fine: bool = False
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The bounds, or of a lattice the first and the last level within them."""
-        if self.kind != "lattice":
-            return self.bounds
-        low, high = ((bound - self.origin) / self.step for bound in self.bounds)
-        first = math.ceil(low - TOLERANCE) if math.isfinite(low) else low
-        last = math.floor(high + TOLERANCE) if math.isfinite(high) else high
-        return self.origin + self.step * first, self.origin + self.step * last
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One variable of the model.
-
-    ``kind`` is "code" (one of ``n_levels``), "cell" (an interval of scores) or "point".
-    """
-
-    column: int
-    role: str  # "present", "spike", "value" or "sign"
-    kind: str
-    n_levels: int = 0
-    circular: bool = False
-
-
-def three(value: Tensor) -> Tensor:
-    """The three numbers of a code or a point: (n, 3)."""
-    return value[:, None].expand(-1, 3)
-
-
-def _unseen_share(counts: Tensor) -> float:
-    """Probability of a level that never occurred, after Good and Turing, at least a half count."""
-    singletons = float((counts == 1).sum())
-    return (singletons + 1) / (float(counts.sum()) + singletons + 2)
-
-
-class CategoryColumn(nn.Module):
-    """A categorical column: frequent levels have a code each, the rarest share the last one."""
-
-    code: Tensor
-    log_share: Tensor
-    log_unseen: Tensor
-
-    def __init__(self, plan: ColumnPlan, column: int):
-        super().__init__()
-        n_codes = min(plan.n_levels, MAX_CODES + 1)
-        self.variables = [Variable(column, "value", "code", n_codes)] if n_codes > 1 else []
-        self.n_codes = n_codes
-        levels = torch.arange(plan.n_levels)
-        self.register_buffer("code", levels.clamp_max(n_codes - 1))
-        self.register_buffer("log_share", torch.zeros(plan.n_levels, dtype=torch.float64))
-        self.register_buffer("log_unseen", torch.tensor([0.5, 0.5], dtype=torch.float64).log())
-
-    @torch.no_grad()
-    def initialize(self, x: Tensor, weight: Tensor) -> None:
-        """Count the levels."""
-        n_levels = len(self.code)
-        counts = torch.zeros(n_levels, dtype=torch.float64)
-        counts.index_add_(0, x.long(), weight)
-        if n_levels > self.n_codes:
-            order = counts.argsort(descending=True, stable=True)
-            self.code[order] = torch.arange(n_levels).clamp_max(self.n_codes - 1)
-            rare = order[self.n_codes - 1 :]
-            share = counts[rare] + 0.5
-            self.log_share[rare] = (share / share.sum()).log()
-        unseen = _unseen_share(counts)
-        self.log_unseen.copy_(torch.tensor([1 - unseen, unseen], dtype=torch.float64).log())
-
-    def encode(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
-        known = x >= 0
-        level = torch.where(known, x, 0.0).long()
-        log_known = self.log_unseen[0] + self.log_share[level]
-        contribution = torch.where(known, log_known, self.log_unseen[1])
-        contribution = torch.where(x.isnan(), 0.0, contribution)
-        value = torch.where(known, self.code[level].to(x), torch.nan)
-        return [three(value)] * len(self.variables), contribution
-
-    def decode(self, variables: list[Tensor], n: int, draw: Draw) -> Tensor:
-        if not variables:
-            return self.log_share.new_zeros(n)
-        own = self.code.argsort(stable=True)
-        code = variables[0][:, 0]
-        level = own[torch.where(code.isnan(), 0.0, code).long()]
-        if len(self.code) > self.n_codes:
-            rare = own[self.n_codes - 1 :]
-            drawn = draw(Categorical(len(rare)), self.log_share[rare].expand(n, -1))[:, 0].long()
-            level = torch.where(code == self.n_codes - 1, rare[drawn], level)
-        return level.to(self.log_share)
 
 
 class NumericColumn(nn.Module):
@@ -220,7 +75,7 @@ class NumericColumn(nn.Module):
             counts.index_add_(0, level.long(), weight)
             edges = torch.arange(len(plan.levels) + 1, dtype=torch.float64)
             self.scores.initialize(level + 0.5, edges, torch.zeros(len(edges) - 1) > 0, weight)
-            unseen = _unseen_share(counts)
+            unseen = unseen_share(counts)
             self.log_unseen.copy_(torch.tensor([1 - unseen, unseen], dtype=torch.float64).log())
         elif plan.period:
             self.scores.initialize(x, torch.tensor(plan.edges, dtype=x.dtype), weight)
@@ -373,85 +228,8 @@ def _middle(lower: Tensor, upper: Tensor) -> Tensor:
     return torch.where(flip, -middle, middle)
 
 
-def spread_evenly(x: Tensor, step: float) -> Tensor:
-    """Levels of a lattice spread over their cells: evenly by rank, not at random."""
-    rank = torch.empty_like(x)
-    rank[x.argsort(stable=True)] = torch.arange(len(x), dtype=x.dtype)
-    return x + step * ((rank * GOLDEN).remainder(1.0) - 0.5)
-
-
-def smooth_scores(plan: ColumnPlan) -> SmoothScores:
-    """The spline of a plan; a level on its bound has a cell that reaches half a step beyond."""
-    half = plan.step / 2
-    low, high = plan.limits
-    return SmoothScores(plan.n_knots, (low - half, high + half)).double()
-
-
-def prior_counts(x: Tensor, plan: ColumnPlan, edges: Tensor, weight: Tensor | None) -> Tensor:
-    """What the spline expects below, between and above edges, worth ``plan.prior_rows`` rows."""
-    scores = smooth_scores(plan)
-    scores.initialize(spread_evenly(x, plan.step), weight)
-    level = torch.special.ndtr(scores(edges)[0])
-    level = torch.cat([level.new_zeros(1), level, level.new_ones(1)])
-    return plan.prior_rows * level.diff().clamp_min(1e-12)
-
-
-def all_edges(values: Tensor, step: float) -> Tensor:
-    """Edges of the cells around distinct lattice values."""
-    cells = torch.cat([values - step / 2, values + step / 2]).sort().values
-    return cells[torch.cat([torch.tensor([True]), cells.diff() > step / 4])]
-
-
 def modelled_values(x: Tensor, plan: ColumnPlan) -> Tensor:
     """Of a numeric column's values those, or the sizes of those, that its scores are read off."""
     x = x[~x.isnan()]
     x = x.abs() if plan.symmetric else x
     return x[NumericColumn(plan, 0)._spike(x) == 0] if plan.atoms else x
-
-
-def lattice_edges(x: Tensor, plan: ColumnPlan) -> Tensor:
-    """Edges between which the values of a lattice column are counted.
-
-    All cells that hold data where those are few for the number of rows, else edges at quantiles;
-    the cells of atoms in any case.
-    """
-    lattice = plan.origin + plan.step * ((x - plan.origin) / plan.step).round()
-    edges = all_edges(lattice.unique(), plan.step)
-    most = max(MIN_EDGES, min(MAX_EDGES, len(x) // ROWS_PER_EDGE))
-    if len(edges) > 2 * most:
-        levels = torch.linspace(0, 1, most, dtype=x.dtype)
-        ordered = lattice.sort().values
-        picked = ordered[(levels * (len(x) - 1)).round().long()].unique()
-        ends = torch.stack([edges[0], edges[-1]])
-        edges = torch.cat([ends, picked + plan.step / 2])
-    extra = [edges]
-    if plan.atoms:
-        extra.append(all_edges(torch.tensor(plan.atoms, dtype=x.dtype), plan.step))
-    return up_to_bounds(torch.cat(extra), plan)
-
-
-def up_to_bounds(edges: Tensor, plan: ColumnPlan) -> Tensor:
-    """Edges of a lattice in order, each once, and those at its bounds."""
-    low, high = plan.limits
-    ends = [end for end in (low - plan.step / 2, high + plan.step / 2) if math.isfinite(end)]
-    merged = torch.cat([edges, edges.new_tensor(ends)]).sort().values
-    return merged[torch.cat([torch.tensor([True]), merged.diff() > plan.step / 4])]
-
-
-def circle_edges(x: Tensor, plan: ColumnPlan) -> Tensor:
-    """Edges at quantiles of one period, on the boundaries of cells for a lattice."""
-    step = plan.step
-    start = plan.origin - step / 2 if step else float(x.min())
-    position = (x - start).remainder(plan.period)
-    most = max(8, min(MAX_EDGES, len(x) // ROWS_PER_EDGE))
-    if step:
-        n_cells = round(plan.period / step)
-        inner = step * torch.arange(1, n_cells, dtype=x.dtype)
-        if n_cells > most:
-            inner = inner[:: -(-n_cells // most)]
-    else:
-        levels = torch.linspace(0, 1, min(most, 32) + 1, dtype=x.dtype)[1:-1]
-        inner = position.quantile(levels).unique()
-        inner = inner[(inner > 0) & (inner < plan.period)]
-    ends = torch.tensor([0.0, plan.period], dtype=x.dtype)
-    return start + torch.cat([ends[:1], inner, ends[1:]])

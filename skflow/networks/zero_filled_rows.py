@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 
-class Scattered(nn.Module):
+class ZeroFilledRows(nn.Module):
     """Columns go to their places in a row of zeros; of what a network gives, some are taken.
 
     With a checkerboard of an image's pixels this is the conditioner of RealNVP's masked coupling.

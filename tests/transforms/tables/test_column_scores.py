@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from skflow.transforms.scores import FAR, CircularScores, EdgeScores, SmoothScores
+from skflow.transforms.tables.column_scores import FAR, CircularScores, EdgeScores, SmoothScores
 from tests.contract.table import generator
 
 LIKE = {"dtype": torch.float64}

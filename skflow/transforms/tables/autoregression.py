@@ -1,6 +1,5 @@
 """An autoregressive density of the variables of a table, given any of them."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,38 +13,25 @@ from skflow.distributions.score_mixture import (
     log_cell,
     log_point,
     quantile,
-    wrapped,
 )
-from skflow.kernels.families import bounded_log_scale
 from skflow.networks.block_masked_mlp import BlockMaskedMLP
-from skflow.networks.reach import within_reach
-from skflow.transforms.base import Compose, StochasticTransform
+from skflow.transforms.base import StochasticTransform
 from skflow.transforms.noise import Draw, Noise, fresh_draw, fresh_noise
-from skflow.transforms.table_columns import Variable, three
-from skflow.transforms.table_encoding import TableEncoding
+from skflow.transforms.tables.conditional_components import (
+    N_ANGLES,
+    Components,
+    angle_components,
+    no_components,
+    score_components,
+)
+from skflow.transforms.tables.training_masks import training_masks
+from skflow.transforms.tables.variable import Variable, three
+from skflow.transforms.tables.variable_features import features, n_features, piece_ends
 
 MIN_COMPONENTS = 8  # of a score's conditional density: classes are split into copies up to there
-COPY_SPREAD = 0.6  # of the copies' means, in deviations of the class
-BROAD_WEIGHT, BROAD_DEVIATION = 0.003, 1.5  # a component that no outlier is impossible under
-MIN_DEVIATION = 1e-3
-MAX_TURN_DEVIATION = 2.0  # on a circle: five turns then hold all but 4e-10
-N_ANGLES = 8  # components on a circle, evenly spread at first
-ANGLE_DEVIATION = 0.8
-GROUPS = 16  # of a batch's rows: what is revealed and hidden in training is drawn for each
-PLAIN_SHARE = 0.5  # of the groups have nothing revealed or hidden: that is the density itself
-HIDDEN_SHARE = 0.5  # of the others have hidden columns as well
-N_STEPS = 20  # pieces of a score's range that a network sees apart: what it says may jump there
 MIN_LEVEL = 1e-12  # of a latent's cumulated probability, and as far from one
 
-Components = tuple[Tensor, Tensor, Tensor]
 Snap = Callable[[int, Tensor], Tensor]
-
-
-def _n_features(variable: Variable) -> int:
-    """Numbers that a network sees of a variable."""
-    if variable.kind == "code":
-        return variable.n_levels
-    return 2 if variable.circular else 1 + N_STEPS
 
 
 class TableAutoregression(StochasticTransform):
@@ -102,7 +88,7 @@ class TableAutoregression(StochasticTransform):
         self.start = LatentClass(n_classes, [variables[i].n_levels for i in codes], len(scores))
         self.n_copies = max(1, MIN_COMPONENTS // n_classes)
         n_components = n_classes * self.n_copies + 1
-        inputs = [_n_features(v) for v in variables]
+        inputs = [n_features(v) for v in variables]
         outputs = [
             v.n_levels if v.kind == "code" else 3 * (N_ANGLES if v.circular else n_components)
             for v in variables
@@ -116,8 +102,7 @@ class TableAutoregression(StochasticTransform):
             n_context=n_seen,
             generator=generator,
         )
-        levels = torch.arange(1, N_STEPS + 2, dtype=torch.float64) / (N_STEPS + 2)
-        self.register_buffer("steps", torch.special.ndtri(levels))
+        self.register_buffer("steps", piece_ends())
         column = [v.column for v in variables]
         present = [v.role == "present" for v in variables]
         self.register_buffer("column_of", torch.tensor(column, dtype=torch.long), persistent=False)
@@ -129,26 +114,6 @@ class TableAutoregression(StochasticTransform):
     def n_latent(self) -> int:
         """Numeric variables."""
         return len(self.numeric)
-
-    # -- what networks see --------------------------------------------------------------------
-
-    def _features(self, ends: Tensor, visible: Tensor) -> Tensor:
-        """One block per variable: what it is, or zeros, and whether it is visible."""
-        value = torch.where(visible, ends[..., 0], 0.0)
-        blocks = [value[:, :0]]
-        flags = visible.to(value)
-        for i, variable in enumerate(self.variables):
-            own, flag = value[:, i : i + 1], flags[:, i : i + 1]
-            if variable.kind == "code":
-                levels = torch.arange(variable.n_levels, device=own.device, dtype=own.dtype)
-                block = (own == levels).to(own) * flag
-            elif variable.circular:
-                block = torch.cat([own.cos(), own.sin()], 1) * flag
-            else:
-                share = (own - self.steps[:-1]) / self.steps.diff()
-                block = torch.cat([within_reach(own), share.clamp(0, 1) * flag], 1)
-            blocks += [block, flag]
-        return torch.cat(blocks, 1)
 
     # -- conditional distributions ------------------------------------------------------------
 
@@ -190,7 +155,10 @@ class TableAutoregression(StochasticTransform):
         log_levels : list of Tensor (n, n_levels), one for each code
         scores, angles : (log_weight, mean, deviation), each of shape (n, variables, components)
         """
-        out = self.network(self._features(ends, visible), self._features(ends, revealed))
+        out = self.network(
+            features(self.variables, ends, visible, self.steps),
+            features(self.variables, ends, revealed, self.steps),
+        )
         parts = out.split(self.output_sizes, 1)
         log_weight, means, deviations = self._start_conditionals(ends, visible, revealed)
         k = self.start.n_classes
@@ -205,48 +173,14 @@ class TableAutoregression(StochasticTransform):
                 else torch.logsumexp(log_weight[:, at, :, None] + own, 1)
             )
             log_levels.append((mixed + parts[at]).log_softmax(1))
-        raw = torch.stack([parts[i] for i in self.scores], 1) if self.scores else out[:, :0, None]
-        scores = self._score_components(raw, log_weight[:, self.scores], means.mT, deviations.mT)
-        turned = torch.stack([parts[i] for i in self.angles], 1) if self.angles else None
-        angles = self._angle_components(out if turned is None else turned, turned is None)
+        scores, angles = no_components(out), no_components(out)
+        if self.scores:
+            raw = torch.stack([parts[i] for i in self.scores], 1)
+            log_weight = log_weight[:, self.scores]
+            scores = score_components(raw, log_weight, means.mT, deviations.mT, self.n_copies)
+        if self.angles:
+            angles = angle_components(torch.stack([parts[i] for i in self.angles], 1))
         return log_levels, scores, angles
-
-    def _score_components(self, raw, log_weight, means, deviations) -> Components:
-        """Classes in copies and a broad component, moved by the network's ``raw`` numbers."""
-        c = self.n_copies
-        if not self.scores:
-            return raw, raw, raw
-        spread = torch.linspace(-COPY_SPREAD, COPY_SPREAD, c, dtype=raw.dtype, device=raw.device)
-        spread = spread if c > 1 else torch.zeros_like(spread)
-        narrowed = (1 - spread.square().mean()).sqrt()
-        mean = (means[..., None] + deviations[..., None] * spread).flatten(2)
-        deviation = (deviations[..., None] * narrowed).expand(*deviations.shape, c).flatten(2)
-        log_weight = log_weight.repeat_interleave(c, 2) - math.log(c)
-        broad = torch.zeros_like(mean[..., :1])
-        mean = torch.cat([mean, broad], 2)
-        deviation = torch.cat([deviation, broad + BROAD_DEVIATION], 2)
-        log_weight = torch.cat(
-            [log_weight + math.log(1 - BROAD_WEIGHT), broad + math.log(BROAD_WEIGHT)], 2
-        )
-        moved_weight, moved_mean, moved_scale = raw.chunk(3, 2)
-        return (
-            (log_weight + moved_weight).log_softmax(2),
-            mean + deviation * moved_mean,
-            (deviation * bounded_log_scale(moved_scale).exp()).clamp_min(MIN_DEVIATION),
-        )
-
-    def _angle_components(self, raw, empty) -> Components:
-        if empty:
-            nothing = raw.new_zeros(len(raw), 0, 1)
-            return nothing, nothing, nothing
-        moved_weight, moved_mean, moved_scale = raw.chunk(3, 2)
-        centre = 2 * math.pi * torch.arange(N_ANGLES, dtype=raw.dtype, device=raw.device) / N_ANGLES
-        deviation = ANGLE_DEVIATION * bounded_log_scale(moved_scale).exp()
-        return wrapped(
-            moved_weight.log_softmax(2),
-            (centre + moved_mean).remainder(2 * math.pi),
-            deviation.clamp(MIN_DEVIATION, MAX_TURN_DEVIATION),
-        )
 
     # -- the density --------------------------------------------------------------------------
 
@@ -314,32 +248,15 @@ class TableAutoregression(StochasticTransform):
             columns.append(torch.where(here, z, 0.0)[:, None])
         return torch.cat(columns, 1)
 
-    def _training_masks(self, visible: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Visible and revealed variables, for half of the rows at random."""
-        n_groups = min(GROUPS, len(visible))
-        n_columns = int(self.column_of.max()) + 1
-        like = torch.zeros(n_groups, 0, dtype=self.start.means.dtype, device=visible.device)
-        u = torch.special.ndtr(noise(like, 4 + n_columns))
-        kind, share, hidden, bits = u[:, :4, None].unbind(1)
-        own = u[:, 4:][:, self.column_of]
-        mixed = kind > PLAIN_SHARE
-        revealed = mixed & (own < share)
-        hides = mixed & (kind > 1 - (1 - PLAIN_SHARE) * HIDDEN_SHARE)
-        hide = hides & (1 - own < (1 - share) * hidden)
-        # To impute is to know which cells are missing, whatever else is known.
-        all_bits = mixed & (bits < 0.5) & self.is_present
-        revealed, hide = revealed | all_bits, hide & ~all_bits
-        group = torch.arange(len(visible), device=visible.device) % n_groups
-        visible = visible & ~hide[group]
-        return visible, revealed[group] & visible
-
     def forward(self, x, context=None, noise: Noise | None = None):
         ends = x.view(len(x), len(self.variables), 3)
         visible = ~ends[..., 0].isnan()
         revealed = torch.zeros_like(visible)
         if self.training and self.variables:
             noise = fresh_noise() if noise is None else noise
-            visible, revealed = self._training_masks(visible, noise)
+            visible, revealed = training_masks(
+                visible, self.column_of, self.is_present, noise, self.start.means.dtype
+            )
         conditionals = self.conditionals(ends, visible, revealed)
         log_prob = self._terms(ends, visible, revealed, conditionals).sum(1)
         # The contribution makes up for the base's density, so in training any latent will do.
@@ -410,56 +327,3 @@ class TableAutoregression(StochasticTransform):
         draw = fresh_draw() if draw is None else draw
         nothing = z.new_full((len(z), len(self.variables), 3), torch.nan)
         return self.complete(nothing, z, draw, lambda index, u: three(u)).flatten(1)
-
-
-class TableDensity(Compose):
-    """The encoding of a table and the autoregression of its variables, column by column.
-
-    Parameters
-    ----------
-    encoding : TableEncoding
-    autoregression : TableAutoregression
-    """
-
-    def __init__(self, encoding: TableEncoding, autoregression: TableAutoregression):
-        super().__init__([encoding, autoregression])
-
-    def _variables_of(self, columns: Sequence[int]) -> Tensor:
-        """Which variables belong to the columns."""
-        _, autoregression = self.steps
-        return torch.isin(
-            autoregression.column_of,
-            torch.tensor(list(columns), dtype=torch.long, device=autoregression.column_of.device),
-        )
-
-    def log_prob_by_column(self, x: Tensor, given: Sequence[int] = ()) -> Tensor:
-        """Log-density of each column given the ``given`` ones and those before it, (n, d).
-
-        Zero for the given columns and, but for the chance of being missing, for missing cells.
-        """
-        encoding, autoregression = self.steps
-        encoded, contribution, owner = encoding.forward_by_column(x)
-        ends = encoded.view(len(x), len(encoding.variables), 3)
-        visible = ~ends[..., 0].isnan()
-        revealed = visible & self._variables_of(given)
-        terms = autoregression.log_prob_by_variable(ends, visible, revealed)
-        contribution = contribution.clone()
-        contribution[:, list(given)] = 0.0
-        by_column = contribution.index_add(1, autoregression.column_of, terms)
-        return torch.zeros_like(by_column).scatter(1, owner, by_column)
-
-    def complete(self, x: Tensor, z: Tensor, draw: Draw) -> Tensor:
-        """Fill in the missing cells (NaN) of rows, given the others and that these exist."""
-        encoding, autoregression = self.steps
-        encoded, _, _ = encoding.forward_by_column(x)
-        ends = encoded.view(len(x), len(encoding.variables), 3).clone()
-        ends[:, autoregression.is_present] = 1.0
-        ends = autoregression.complete(ends, z, draw, encoding.snap, encoding.signless)
-        return torch.where(x.isnan(), encoding.inverse(ends.flatten(1), draw=draw), x)
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
-        encoding, autoregression = self.steps
-        nothing = z.new_full((len(z), len(encoding.variables), 3), torch.nan)
-        ends = autoregression.complete(nothing, z, draw, encoding.snap, encoding.signless)
-        return encoding.inverse(ends.flatten(1), draw=draw)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from skflow.distributions.plackett_luce import PlackettLuce
 from skflow.transforms.base import StochasticTransform
-from skflow.transforms.cone import Cone
 from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.ordered_cone import OrderedCone
 
 
 class ExchangeableColumns(StochasticTransform):
@@ -32,7 +32,7 @@ class ExchangeableColumns(StochasticTransform):
     def __init__(self, groups: Sequence[Sequence[int]]):
         super().__init__()
         self.groups = [list(group) for group in groups]
-        self.cones = nn.ModuleList(Cone(len(group)) for group in self.groups)
+        self.cones = nn.ModuleList(OrderedCone(len(group)) for group in self.groups)
 
     @torch.no_grad()
     def initialize(self, x, weight=None, context=None, noise=None):

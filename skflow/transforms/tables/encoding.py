@@ -5,16 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from skflow.data.column_plan import ColumnPlan
 from skflow.transforms.base import StochasticTransform
-from skflow.transforms.exchangeable import ExchangeableColumns
 from skflow.transforms.noise import Draw, fresh_draw
-from skflow.transforms.table_columns import (
-    CategoryColumn,
-    ColumnPlan,
-    NumericColumn,
-    Variable,
-    three,
-)
+from skflow.transforms.tables.category_column import CategoryColumn
+from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
+from skflow.transforms.tables.numeric_column import NumericColumn
+from skflow.transforms.tables.variable import Variable, three
 
 
 def _stage(variable: Variable, plan: ColumnPlan) -> int:

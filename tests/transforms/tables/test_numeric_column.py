@@ -1,44 +1,21 @@
-"""Columns of a table as variables, and back."""
+"""Columns of a table as variables, and back; numeric ones alone."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
+from skflow.data.column_plan import ColumnPlan
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.transforms.noise import fresh_draw
-from skflow.transforms.table_columns import (
-    MAX_CODES,
-    CategoryColumn,
-    ColumnPlan,
-    NumericColumn,
-    circle_edges,
-    lattice_edges,
-    up_to_bounds,
-)
+from skflow.transforms.tables.column_edges import circle_edges, lattice_edges, up_to_bounds
 from tests.contract.mixed_columns import COLUMNS, chain, plan_of
 from tests.contract.table import generator
+from tests.transforms.tables.columns import make, there_and_back
 
 LIKE = {"dtype": torch.float64}
 NAN, INF = math.nan, math.inf
 N = 400
-
-
-def make(plan, x, weight=None):
-    kind = CategoryColumn if plan.kind == "categorical" else NumericColumn
-    column = kind(plan, 0).double()
-    known = x >= 0 if plan.kind == "categorical" else ~x.isnan()
-    weight = torch.ones_like(x) if weight is None else weight
-    column.initialize(x[known], weight[known])
-    return column
-
-
-def there_and_back(column, x):
-    variables, contribution = column.encode(x)
-    assert [v.shape for v in variables] == [(len(x), 3)] * len(variables)
-    assert not contribution.isnan().any()
-    return column.decode(variables, len(x), fresh_draw(generator()))
 
 
 def example(name):
@@ -102,62 +79,6 @@ def test_snapping_a_score_gives_the_cell_that_holds_it(name):
     value = column.decode(parts, 300, fresh_draw(generator()))
     again = column.encode(value)[0][place]
     torch.testing.assert_close(again, ends, atol=1e-9, rtol=1e-9)
-
-
-# ------------------------------------------------------------------------- categories
-
-
-def test_an_unknown_category_has_a_probability_and_no_code():
-    x = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 2.0, NAN, -1.0], **LIKE)
-    column = make(ColumnPlan("categorical", n_levels=4), x)
-    (code,), contribution = column.encode(torch.tensor([0.0, 3.0, -1.0, NAN], **LIKE))
-    assert code[:2, 0].tolist() == [0.0, 3.0]
-    assert code[2:].isnan().all()
-    known, unknown = contribution[0].exp(), contribution[2].exp()
-    assert abs(known + unknown - 1) < 1e-12
-    assert abs(unknown - 2 / 9) < 1e-12  # one of six was seen once: (1 + 1) / (6 + 1 + 2)
-    assert contribution[1] == contribution[0]
-
-
-def test_a_category_of_one_level_is_no_variable():
-    column = make(ColumnPlan("categorical", n_levels=1), torch.zeros(10, **LIKE))
-    assert column.variables == []
-    assert (there_and_back(column, torch.zeros(3, **LIKE)) == 0).all()
-    assert column.encode(torch.tensor([0.0, -1.0], **LIKE))[1].exp().sum() == pytest.approx(1)
-
-
-def test_rare_categories_share_a_code_and_their_probabilities_add_up():
-    n_levels = 400
-    r = np.random.RandomState(0)
-    p = 1 / (1 + r.permutation(n_levels))
-    x = torch.tensor(r.choice(n_levels, 5_000, p=p / p.sum())).double()
-    column = make(ColumnPlan("categorical", n_levels=n_levels), x)
-    assert column.variables[0].n_levels == MAX_CODES + 1
-    levels = torch.arange(n_levels, **LIKE)
-    (code,), contribution = column.encode(levels)
-    share = (contribution - column.log_unseen[0]).exp()
-    total = torch.zeros(MAX_CODES + 1, **LIKE).index_add_(0, code[:, 0].long(), share)
-    torch.testing.assert_close(total, torch.ones(MAX_CODES + 1, **LIKE))
-    counts = torch.bincount(x.long(), minlength=n_levels)
-    rare = code[:, 0] == MAX_CODES
-    assert rare.sum() == n_levels - MAX_CODES
-    assert counts[rare].max() <= counts[~rare].min()
-    # Frequent ones come back; rare ones come back as any of the rare, by their shares.
-    back = there_and_back(column, levels)
-    assert torch.equal(back[~rare], levels[~rare])
-    one = levels[rare][:1].expand(20_000)
-    drawn = torch.bincount(there_and_back(column, one).long(), minlength=n_levels)
-    assert (drawn[~rare] == 0).all()
-    expected = 20_000 * share[rare]
-    assert (((drawn[rare] - expected) ** 2 / expected).mean()) < 1.4
-
-
-def test_as_many_levels_as_codes_have_one_each():
-    for n_levels in (MAX_CODES, MAX_CODES + 1):
-        x = torch.arange(n_levels, **LIKE)
-        column = make(ColumnPlan("categorical", n_levels=n_levels), x)
-        assert torch.equal(there_and_back(column, x), x)
-        assert (column.log_share == 0).all()
 
 
 # ------------------------------------------------------------------------- levels
