@@ -45,7 +45,7 @@ def in_the_measure(model: SurVAEFlow, table: Table):
     steps = {
         name: plan.step
         for (name, measure), plan in zip(
-            table.measures.items(), model.flow_.transform.steps[0].plans, strict=True
+            table.measures.items(), model.flow_.fixed.plans, strict=True
         )
         if measure.kind == "levels" and plan.step
     }

@@ -72,9 +72,9 @@ def train(flow: Flow, X: torch.Tensor, epochs: int, generator: torch.Generator) 
 def flow_nll(toy: str, X, X_test, *, symmetric: bool, args) -> float:
     generator = torch.Generator().manual_seed(args.seed)
     front = without_signs(toy, generator) if symmetric else []
-    flow = Flow([*front, *couplings(generator)], StandardNormal(2)).float()
+    flow = Flow([], [*front, *couplings(generator)], StandardNormal(2)).float()
     X = torch.tensor(X, dtype=torch.float32)
-    flow.transform.initialize(X)
+    flow.learned.initialize(X)
     train(flow, X, args.epochs, generator)
     flow = flow.double().eval()
     with torch.no_grad():

@@ -93,7 +93,7 @@ means = torch.stack([z_train[y_train == digit].mean(0) for digit in range(10)])
 mixture = FittedMixture(10, means_init=means, reg_covar=0.1, random_state=0).fit(z_train)
 base = GaussianMixture(10, 16)
 base.copy_fitted(mixture)
-flow = Flow([flowified], base)
+flow = Flow([], [flowified], base)
 log_density = {}
 
 

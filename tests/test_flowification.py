@@ -208,7 +208,7 @@ def test_the_density_of_a_narrowing_network(activation):
         network[2].bias.fill_(0.1)
     flowified = flowify(network, example_input=rows(1, 2), **SMALL)
     randomise(flowified, seed=1, scale=0.25).eval()
-    flow = Flow([flowified], StandardNormal(1).double())
+    flow = Flow([], [flowified], StandardNormal(1).double())
     assert flow.exact
     points, volume = grid([-40.0] * 2, [40.0] * 2, 2_000)
     with torch.no_grad():
@@ -225,7 +225,7 @@ def test_the_density_of_a_narrowing_network(activation):
 def test_samples_of_a_pooled_pair_follow_the_density():
     network = nn.Sequential(nn.Unflatten(1, (1, 1, 2)), nn.MaxPool2d((1, 2)), nn.Flatten())
     flowified = flowify(network.double(), example_input=rows(1, 2))
-    flow = Flow([flowified], StandardNormal(1).double())
+    flow = Flow([], [flowified], StandardNormal(1).double())
     samples = flow.sample(20_000, generator=generator(1)).detach()
     edges = central_edges(samples)
     probabilities = cell_probabilities(flow.log_prob, edges, 150)
@@ -290,7 +290,7 @@ def test_flowified_networks_stay_on_their_device(name, device):
 def test_a_flow_on_images_trains():
     """The images of a small network: a few steps of gradient descent raise the likelihood."""
     flowified, shape = make_flowified("exact_images", torch.float32)
-    flow = Flow([flowified], StandardNormal(3)).train()
+    flow = Flow([], [flowified], StandardNormal(3)).train()
     x = (0.5 * rows(64, *shape) + 1).float()
     optimiser = torch.optim.Adam(flow.parameters(), 1e-2)
     losses = []
@@ -433,7 +433,9 @@ def test_a_hook_is_refused():
 
 def test_parts_of_a_flowified_network_add_up():
     net = nn.Sequential(nn.Linear(4, 3), nn.LeakyReLU(0.2), nn.Linear(3, 2))
-    flow = Flow([flowify(net, example_input=torch.zeros(1, 4), random_state=0)], StandardNormal(2))
+    flow = Flow(
+        [], [flowify(net, example_input=torch.zeros(1, 4), random_state=0)], StandardNormal(2)
+    )
     parts = flow.log_prob_in_parts(torch.ones(3, 4))
     torch.testing.assert_close(sum(parts.values()), flow.log_prob(torch.ones(3, 4)))
     assert (parts["dropped"] != 0).all()

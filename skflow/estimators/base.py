@@ -4,7 +4,6 @@ A fit reads rows, has candidates made of them, trains those and publishes the be
 makes the candidates; what a fitted flow answers is in `fitted`.
 """
 
-import copy
 import warnings
 from abc import abstractmethod
 from dataclasses import fields, replace
@@ -49,7 +48,7 @@ class BaseFlow(
         """Flows as training finds them, each with the recipe to rebuild it from.
 
         The best held-out score decides between them after training; where nothing is held out, the
-        first one is taken. A flow is of two transforms: the fixed one and the learned one.
+        first one is taken.
         """
 
     @abstractmethod
@@ -77,7 +76,7 @@ class BaseFlow(
 
     def _continued(self) -> tuple[Flow, dict]:
         """The fitted flow, to be trained on, and its recipe."""
-        return copy.deepcopy(self.flow_), self._recipe
+        return self.flow_, self._recipe
 
     # -- fitting ------------------------------------------------------------------------------
 

@@ -342,7 +342,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 directions = torch.eye(base.n_features, dtype=torch.float64)
             turned = rotated(base, directions)
             orientation.matrix.copy_(directions)
-            flow = Flow([Compose([*start.fixed.steps, orientation])], turned)
+            flow = Flow([*start.fixed.steps, orientation], [], turned)
             norms = GeneratorNorms(flow, rows)
             entropy = self._ranks_by() == "entropy"
             explained = norms.explained_entropy() if entropy else norms.explained_variance()
@@ -401,7 +401,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             hidden = plan["hidden_layer_sizes"]
             layers = coupling_stack(n_features, n_layers, family, hidden, generator)
             base = StandardNormal(n_features)
-        return Flow([copy.deepcopy(start.fixed), layers.double()], base.double())
+        return Flow(copy.deepcopy(start.fixed), layers.double(), base.double())
 
     def _rebuilt_flow(self, recipe):
         start_recipe = StartRecipe(**recipe["start"])
@@ -415,11 +415,11 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     def _initialize(self, flow, rows, generator):
         super()._initialize(flow, rows, generator)
-        prior = flow.transform.steps[1].steps[-1]
+        prior = flow.learned.steps[-1]
         if isinstance(prior, Factors):
             with torch.no_grad():
-                h = flow.transform.steps[0](rows.x)[0]
-                for step in flow.transform.steps[1].steps[:-1]:
+                h = flow.fixed(rows.x)[0]
+                for step in flow.learned.steps[:-1]:
                     h = step(h)[0]
             self._fit_factors(prior, h.numpy(), rows, generator)
 
@@ -453,7 +453,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         self._rank_latents(rows)
         contributions = column_contributions(self.flow_, rows, self._noise_seed)
         self.dimension_contributions_ = contributions.cpu().numpy()
-        last_fixed = self.flow_.transform.steps[0].steps[-1]
+        last_fixed = self.flow_.fixed.steps[-1]
         columns = self.image_shape is None and isinstance(last_fixed, Permutation)
         self.ranking_ = last_fixed.order.cpu().numpy() if columns else None
 

@@ -99,7 +99,7 @@ def _booked(flow: Flow, rows: Rows, seed: int) -> tuple[Tensor, Tensor]:
         ):
             ledger = Ledger(x, w)
             noise = shared_noise(torch.Generator().manual_seed(seed))
-            z = flow.transform.forward_booked(x, None, noise, ledger)
+            z = flow.encode_booked(x, ledger, noise)
             of_transforms += ledger.by_column[0]
             ledger.book(flow.base.log_prob_per_dimension(z))
             of_all += ledger.by_column[0]

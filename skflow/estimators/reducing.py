@@ -30,14 +30,14 @@ class ReducingFlow(ReductionParameters, ImageFlow):
 
     def _initialize(self, flow, rows, generator):
         if self.image_shape is None:  # the layers continue the start, but for the axes of a normal
-            for layer in flow.transform.steps[1].modules():
+            for layer in flow.learned.modules():
                 if isinstance(layer, OrthogonalTransform) and layer.by_data:
-                    layer.initialize(flow.transform.steps[0](rows.x)[0], rows.weight)
+                    layer.initialize(flow.fixed(rows.x)[0], rows.weight)
             return
         n = len(rows)
         order = torch.randperm(n, generator=generator).repeat(-(-INITIAL_ROWS // n))
         some = rows[order[:INITIAL_ROWS]]
-        fixed, learned = flow.transform.steps
+        fixed, learned = flow.fixed, flow.learned
         z, _ = fixed(some.x)
         # Few images span few directions. With noise the rows have the covariance that Ledoit and
         # Wolf estimate, and no direction is without spread.

@@ -1,5 +1,6 @@
 """SelfNormalizingFlow: dense or convolutional layers whose inverse is learned beside them."""
 
+import copy
 import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -291,7 +292,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     def _continued(self):
         """On a warm start the learned inverse goes by the present options."""
-        flow, recipe = super()._continued()
+        flow, recipe = copy.deepcopy(self.flow_), self._recipe
         chosen = self._inverse_options()
         for layer in flow.modules():
             if hasattr(layer, "n_refreshes"):

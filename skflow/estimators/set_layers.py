@@ -160,7 +160,7 @@ def set_flow(plan: dict, generator: torch.Generator | None) -> Flow:
         )
         first = Sort(n_points, dim, weights)
     learned = Compose([first, *_couplings(plan, generator, ordered=is_sorted)])
-    return Flow([Compose([SharedStandardize(n_points, dim)]), learned], base).double()
+    return Flow([SharedStandardize(n_points, dim)], learned, base).double()
 
 
 @torch.no_grad()
@@ -168,7 +168,7 @@ def initialize_set_flow(
     flow: Flow, x: Tensor, weight: Tensor | None, generator: torch.Generator
 ) -> None:
     """Set what data set at the start from sets ``x``, laid out flat, and their weights."""
-    fixed, learned = flow.transform.steps
+    fixed, learned = flow.fixed, flow.learned
     base = flow.base
     z = learned.initialize(fixed.initialize(x, weight), weight, noise=fresh_noise(generator))
     if base.view is not None:

@@ -110,7 +110,7 @@ class StartedFlow(StartParameters, BaseFlow):
 
     def _assemble(self, start: Start, plan: dict, generator: torch.Generator) -> Flow:
         learned, base = self._learned(plan, start, generator)
-        return Flow([start.fixed, learned.double()], base.double())
+        return Flow(start.fixed, learned.double(), base.double())
 
     def _rebuilt_flow(self, recipe: dict) -> Flow:
         """The flow of a recipe, its weights still to be loaded."""

@@ -384,7 +384,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         super()._publish(fitted, seed, measured=measured)
         if self._rows_are == "table":
             together = {i for group in self._recipe["plan"]["groups"] for i in group}
-            plans = self.flow_.transform.steps[0].plans
+            plans = self.flow_.fixed.plans
             self.column_kinds_ = {
                 _plain(column.name): describe(plan, exchangeable=i in together)
                 for i, (column, plan) in enumerate(zip(self._schema.columns, plans, strict=True))

@@ -138,7 +138,7 @@ def image_flow(plan: dict, generator: torch.Generator | None) -> Flow:
     # The whitening stays as it is; what training changes before it, the last layer follows.
     unit = ActNorm(n_latent, shift=torch.zeros(n_latent), scale=torch.ones(n_latent))
     learned = Compose([Compose(pixels), Compose([*scales, Whiten(n_latent), unit])])
-    return Flow([Compose([numbers]), learned], StandardNormal(n_latent)).double()
+    return Flow([numbers], learned, StandardNormal(n_latent)).double()
 
 
 @torch.no_grad()
@@ -147,11 +147,11 @@ def initialize_image_flow(
 ) -> None:
     """Set what data set at the start from images ``x`` and their weights.
 
-    As ``flow.transform.initialize``, but every image gives several rows of noise to the marginal
+    As ``Compose.initialize``, but every image gives several rows of noise to the marginal
     maps: few images say enough about the levels, not about the noise within them. The noise comes
     from ``generator``; scores at the same numbers would look too good.
     """
-    fixed, learned = flow.transform.steps
+    fixed, learned = flow.fixed, flow.learned
     pixels, scales = learned.steps
     noise = fresh_noise(generator)
     repeats = max(1, INITIAL_ROWS // len(x))

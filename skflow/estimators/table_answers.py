@@ -10,6 +10,7 @@ from skflow.data.schema import TableSchema
 from skflow.estimators.fitted import FittedFlowMixin
 from skflow.estimators.table_plan import positions
 from skflow.transforms.noise import fresh_draw
+from skflow.transforms.tables.density import TableDensity
 
 TYPICAL_DRAWS = 64  # that a conditional mean, median or most frequent category is taken over
 STRATEGIES = ("sample", "mean", "median")
@@ -82,7 +83,7 @@ class TableAnswersMixin(FittedFlowMixin):
         return self._by_column(self._read_rows(X, reset=False), self._positions(given)).sum(1)
 
     def _by_column(self, X: np.ndarray, given: list[int]) -> np.ndarray:
-        density = self.flow_.transform
+        density = self._table_density()
         return self._by_chunks(lambda x: density.log_prob_by_column(x, given), X)
 
     @available_if(_has_columns)
@@ -145,12 +146,15 @@ class TableAnswersMixin(FittedFlowMixin):
     def _completed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         shape = len(x), self.flow_.base.n_features
         z = torch.randn(shape, generator=generator, dtype=x.dtype, device=x.device)
-        return self.flow_.transform.complete(x, z, fresh_draw(generator))
+        return self._table_density().complete(x, z, fresh_draw(generator))
+
+    def _table_density(self) -> TableDensity:
+        return TableDensity(self.flow_.fixed, self.flow_.learned)
 
     def _typical(self, values: np.ndarray, drawn: np.ndarray, strategy: str) -> np.ndarray:
         """Mean, median or most frequent of the draws of every missing cell."""
         typical = values.copy()
-        for i, plan in enumerate(self.flow_.transform.steps[0].plans):
+        for i, plan in enumerate(self.flow_.fixed.plans):
             rows = np.flatnonzero(np.isnan(values[:, i]))
             own = drawn[:, rows, i]
             if plan.kind == "categorical":

@@ -23,7 +23,6 @@ from skflow.transforms.tables.column_edges import (
     lattice_edges,
     up_to_bounds,
 )
-from skflow.transforms.tables.density import TableDensity
 from skflow.transforms.tables.encoding import TableEncoding
 from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
 from skflow.transforms.tables.numeric_column import NumericColumn, modelled_values
@@ -108,10 +107,9 @@ class TableStart:
 
 
 def table_flow(encoding: TableEncoding, autoregression: TableAutoregression) -> Flow:
-    """A flow of two steps, the encoding and the autoregression, over a standard normal."""
-    flow = Flow([], StandardNormal(autoregression.n_latent).double())
-    flow.transform = TableDensity(encoding, autoregression.double())
-    return flow
+    """The encoding and the autoregression over a standard normal."""
+    base = StandardNormal(autoregression.n_latent).double()
+    return Flow(encoding, autoregression.double(), base)
 
 
 class _Candidates:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from skflow.data.batches import MemoryBatches
 from skflow.data.fit_data import FitData
@@ -77,7 +77,7 @@ def fit_flow(
     Parameters
     ----------
     fitted : Fitted
-        A flow of two transforms, the fixed maps and the learned ones; and its data.
+        The flow as training finds it, and its data.
     settings : Settings
     seed : int
     on_epoch : callable
@@ -87,11 +87,10 @@ def fit_flow(
         Of an earlier pass.
     """
     flow, data = fitted.flow.to(settings.device), fitted.data
-    fixed, learned = flow.transform.steps
-    trunk = Flow([copy.deepcopy(learned)], copy.deepcopy(flow.base))
+    trunk = Flow([], copy.deepcopy(flow.learned), copy.deepcopy(flow.base))
     trunk.to(settings.dtype).requires_grad_(True)
     generator = torch.Generator(settings.device).manual_seed(seed)
-    encode = _Encoder(fixed, data, settings, generator)
+    encode = _Encoder(flow.fixed, data, settings, generator)
     train_rows = data.train.to(settings.device)
     encoded, train_offset = encode(train_rows)
 
@@ -121,7 +120,7 @@ def fit_flow(
             validation_score=epoch.validation_score + held_out_offset,
         )
 
-    def after_epoch(epoch: Epoch, module: nn.Module) -> bool:
+    def after_epoch(epoch: Epoch, module: Flow) -> bool:
         return on_epoch(in_units_of_x(epoch), lambda: _with_trained(flow, module))
 
     outcome = train(state, batches, settings, after_epoch)
@@ -131,11 +130,9 @@ def fit_flow(
     return replace(fitted, flow=_with_trained(flow, trunk), outcome=outcome)
 
 
-def _with_trained(flow: Flow, trunk: nn.Module) -> Flow:
-    """A flow of the same fixed part and of copies of the trained ones, in float64."""
-    trained = copy.deepcopy(flow)
+def _with_trained(flow: Flow, trunk: Flow) -> Flow:
+    """The same fixed part, and copies of the trained ones in float64."""
     # The trained layers themselves, not only their weights: some count what happened to them.
     trunk.zero_grad(set_to_none=True)
-    trained.transform.steps[1] = copy.deepcopy(trunk.transform.steps[0]).double()
-    trained.base.load_state_dict(trunk.base.state_dict())
-    return trained
+    learned, base = copy.deepcopy(trunk.learned), copy.deepcopy(trunk.base)
+    return Flow(flow.fixed, learned.double(), base.double())

@@ -23,7 +23,8 @@ def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
         if isinstance(module, Distribution)
         for parameter in module.parameters(recurse=False)
     ]
-    matrices = [m.weight for m in flow.transform.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    layers = flow.learned.modules()
+    matrices = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}
     rest = [p for p in flow.parameters() if id(p) not in known]
     rate = settings.learning_rate_init

@@ -39,6 +39,15 @@ class Transform(nn.Module, ABC):
     def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
         """The generative direction, from z to x."""
 
+    def inverse_after(
+        self, following: "Transform", z: Tensor, context: Tensor | None, draw: Draw | None
+    ) -> Tensor:
+        """The inverse of this transform after that of ``following``, which comes behind it.
+
+        A transform that knows what values there are may guide how they are drawn.
+        """
+        return inverse_with(self, inverse_with(following, z, context, draw), context, draw)
+
     def forward_in_parts(
         self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -23,7 +23,7 @@ def test_transforms_stay_on_their_device(name, n_context, device):
         transform.initialize(example_rows(name, 40, 3))
     transform = transform.eval().to(device)
     context = rows(5, n_context, device) if n_context else None
-    flow = Flow([transform], StandardNormal(3).double().to(device))
+    flow = Flow([], [transform], StandardNormal(3).double().to(device))
     x = rows(5, 3, device)
     z, contribution = transform(x, context)
     assert z.device.type == contribution.device.type == device

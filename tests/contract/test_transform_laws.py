@@ -99,7 +99,7 @@ def test_inverse_undoes_forward(name, d):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("d", [1, 2])
 def test_density_integrates_to_one(name, d):
-    flow = Flow([make_transform(name, d)], StandardNormal(d).double())
+    flow = Flow([], [make_transform(name, d)], StandardNormal(d).double())
     low, high = LIMITS.get(name, (-40.0, 40.0) if d == 1 else (-20.0, 20.0))
     rows, volume = grid([low] * d, [high] * d, 40_000 if d == 1 else 1_500)
     with torch.no_grad():
@@ -110,7 +110,7 @@ def test_density_integrates_to_one(name, d):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("d", [1, 2])
 def test_samples_follow_the_density(name, d):
-    flow = Flow([make_transform(name, d)], StandardNormal(d).double())
+    flow = Flow([], [make_transform(name, d)], StandardNormal(d).double())
     n = 20_000
     with torch.no_grad():
         samples = flow.sample(n, generator=generator(1))

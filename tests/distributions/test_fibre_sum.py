@@ -26,7 +26,7 @@ def inner(d=2, n_context=0):
         return randomise(made.double(), 4, 0.5)
     shift = Standardize(d).double()
     shift.mean.copy_(torch.linspace(-0.5, 0.8, d))
-    return Flow([shift, randomise(LULinear(d).double(), 4, 0.3)], StandardNormal(d).double())
+    return Flow([], [shift, randomise(LULinear(d).double(), 4, 0.3)], StandardNormal(d).double())
 
 
 @pytest.mark.parametrize("forgets", FORGETS)
@@ -86,7 +86,7 @@ def test_columns_must_be_different_ones(columns):
 
 
 def test_a_bound_cannot_be_summed():
-    bound = Flow([GenerativeAbs(2)], StandardNormal(2))
+    bound = Flow([], [GenerativeAbs(2)], StandardNormal(2))
     with pytest.raises(ValueError, match="must be exact"):
         FibreSum(bound, 2)
 

@@ -206,14 +206,14 @@ def test_contributions_with_weights_are_those_of_repetitions(table):
 def test_a_given_ranking_is_kept(table):
     flow = quick(factor_out=[4, 2], n_scales=2).fit(table)
     assert flow.ranking_.tolist() == [4, 2, 0, 1, 3, 5, 6]
-    last = flow.flow_.transform.steps[0].steps[-1]
+    last = flow.flow_.fixed.steps[-1]
     assert isinstance(last, Permutation)
     flow.set_params(factor_out="entropy", prior="vae")  # a fitted flow does not go by these
     assert flow.truncate(2).transform(table).shape == (600, 2)
     loaded = pickle.loads(pickle.dumps(flow))
-    assert loaded.flow_.transform.steps[0].steps[-1].order.tolist() == last.order.tolist()
+    assert loaded.flow_.fixed.steps[-1].order.tolist() == last.order.tolist()
     turned = pickle.loads(pickle.dumps(quick().fit(table)))
-    assert isinstance(turned.flow_.transform.steps[0].steps[-1], FixedRotation)
+    assert isinstance(turned.flow_.fixed.steps[-1], FixedRotation)
     assert turned.ranking_ is None
 
 
@@ -304,7 +304,7 @@ def test_frames_go_in_and_out(table):
 
 def test_the_low_rank_prior_is_the_gaussian_it_says(table):
     flow = quick(prior="lowrank", n_components=3, max_iter=5).fit(table)
-    fixed, learned = flow.flow_.transform.steps
+    fixed, learned = flow.flow_.fixed, flow.flow_.learned
     assert isinstance(learned.steps[-1], Factors)
     with torch.no_grad():
         h, volume = fixed(torch.tensor(table))
@@ -334,7 +334,7 @@ def test_the_variational_prior_is_a_bound_on_what_it_begins_as(table):
     bound = quick(prior="vae", **settings).fit(table)
     assert bound.score(table) == pytest.approx(exact.score(table), abs=1e-3)
     with torch.no_grad():  # spoil the posterior alone: the density stays what it was
-        for parameter in bound.flow_.transform.steps[1].steps[-1].encoder.parameters():
+        for parameter in bound.flow_.learned.steps[-1].encoder.parameters():
             noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0))
             parameter += 0.1 * noise.double()
         noise, x = fresh_noise(torch.Generator().manual_seed(1)), torch.tensor(table)

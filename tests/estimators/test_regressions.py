@@ -132,7 +132,7 @@ def test_without_held_out_rows_a_bad_end_is_rolled_back():
         def __init__(self):
             super().__init__()
             self.weight = torch.nn.Parameter(torch.zeros(()))
-            self.transform = self.base = torch.nn.Identity()
+            self.learned = self.base = torch.nn.Identity()
 
         def forward(self, x, context=None, noise=None):
             score = x[:, 0] * 0 + self.weight

@@ -270,10 +270,10 @@ def test_a_warm_start_takes_the_present_options(moons):
     flow = SelfNormalizingFlow(**SMALL, logdet_gradient="self", warm_start=True).fit(moons[:300])
     assert flow.fit(moons[:300]).n_refreshes_ == 0
     flow.set_params(inverse="learned", polish_every=0).fit(moons[:300])
-    layer = flow.flow_.transform.steps[1].steps[0]
+    layer = flow.flow_.learned.steps[0]
     assert (layer.learned_inverse, layer.polish_every) == (True, 0)
     again = pickle.loads(pickle.dumps(flow))
-    assert again.flow_.transform.steps[1].steps[0].learned_inverse
+    assert again.flow_.learned.steps[0].learned_inverse
     assert all(p.grad is None for p in flow.flow_.parameters())
 
 

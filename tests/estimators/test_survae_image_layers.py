@@ -28,9 +28,9 @@ def make_flow(x, shape, *, weight=None, scale=0.0, **options):
     plan = image_plan(shape, n_rows=len(x), **{**DIGITS, "n_hidden_channels": 8, **options})
     flow = image_flow(plan, generator())
     initialize_image_flow(flow, x, weight, generator(9))
-    fixed = dict(flow.transform.steps[0].named_parameters())
+    fixed = dict(flow.fixed.named_parameters())
     assert not any(p.requires_grad for p in fixed.values())
-    randomise(flow.transform.steps[1], scale=scale)
+    randomise(flow.learned, scale=scale)
     return flow.eval()
 
 
@@ -69,7 +69,7 @@ def test_a_plan_is_plain_values():
 def test_both_directions_agree_on_the_latents(pooling, shape, latent):
     x = random_images(120, shape)
     flow = make_flow(x, shape, scale=0.1, pooling=pooling)
-    fixed, learned = flow.transform.steps
+    fixed, learned = flow.fixed, flow.learned
     assert not flow.exact
     assert flow.base.n_features == latent[pooling]
     pixels, scales = learned.steps
@@ -163,7 +163,7 @@ def test_gradients_are_finite_in_single_precision(pooling):
     loss = -flow(x.float(), noise=fresh_noise(generator()))
     assert loss.isfinite().all()
     loss.mean().backward()
-    learned = flow.transform.steps[1]
+    learned = flow.learned
     assert all(p.grad is not None and p.grad.isfinite().all() for p in learned.parameters())
 
 

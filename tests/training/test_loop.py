@@ -34,7 +34,7 @@ HELD_OUT = 2 + 3 * torch.randn(100, 2, generator=generator(1))
 
 
 def make_flow():
-    return Flow([ActNorm(2), Coupling(2, Affine(), generator=generator())], StandardNormal(2))
+    return Flow([], [ActNorm(2), Coupling(2, Affine(), generator=generator())], StandardNormal(2))
 
 
 def begin(flow, settings=SETTINGS, *, held_out=HELD_OUT, rows=X, weight=None):
@@ -69,7 +69,7 @@ def test_training_improves_and_keeps_the_best_weights():
 
 def test_the_untrained_flow_is_epoch_zero():
     flow = make_flow()
-    flow.transform.initialize(X)
+    flow.learned.initialize(X)
     before = {k: v.clone() for k, v in flow.state_dict().items()}
     outcome = run(flow, replace(SETTINGS, learning_rate_init=100.0, max_iter=3))
     assert outcome.best_epoch == 0
@@ -84,8 +84,8 @@ class Stumbling(torch.nn.Module):
         self.flow, self.bad_steps, self.step = make_flow(), bad_steps, 0
 
     @property
-    def transform(self):
-        return self.flow.transform
+    def learned(self):
+        return self.flow.learned
 
     def forward(self, x, context=None, noise=None):
         score = self.flow(x, noise=noise)
@@ -125,7 +125,7 @@ def test_a_callback_stops_it():
 
 def test_stalling_ends_it():
     flow = make_flow()
-    flow.transform.initialize(X)
+    flow.learned.initialize(X)
     outcome = run(flow, replace(SETTINGS, max_iter=1000, learning_rate_init=1e-9))
     assert outcome.stopped_early
     # Once at the first step, once at a smaller one: a start that nothing improved gets no third.
@@ -186,12 +186,12 @@ def test_an_interrupt_keeps_the_best_weights(held_out):
 
 
 def test_nothing_to_train():
-    flow = Flow([], StandardNormal(2))
+    flow = Flow([], [], StandardNormal(2))
     assert run(flow).history == []
 
 
 def test_all_tail_batches_train_on():
-    flow = Flow([Coupling(2, RationalQuadratic(), generator=generator())], StandardNormal(2))
+    flow = Flow([], [Coupling(2, RationalQuadratic(), generator=generator())], StandardNormal(2))
     outcome = run(flow, rows=X * 1e5, held_out=None)
     assert outcome.n_rollbacks == 0
     assert all(p.isfinite().all() for p in flow.parameters())

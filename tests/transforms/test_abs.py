@@ -38,7 +38,7 @@ def inner_flow(d=2):
     mix = randomise(LULinear(d).double(), 4, 0.3)
     shift = Standardize(d).double()
     shift.mean.fill_(0.7)
-    return Flow([shift, mix], StandardNormal(d).double())
+    return Flow([], [shift, mix], StandardNormal(d).double())
 
 
 # ------------------------------------------------------------------------------ inference
@@ -47,7 +47,7 @@ def inner_flow(d=2):
 # The density is that of softplus numbers: smooth towards zero, so midpoints do well.
 @pytest.mark.parametrize("columns", [None, [0], [1]])
 def test_density_integrates_to_one_and_samples_follow_it(columns):
-    flow = Flow([make(Abs, columns=columns)], StandardNormal(2).double())
+    flow = Flow([], [make(Abs, columns=columns)], StandardNormal(2).double())
     assert flow.exact
     points, volume = grid([-12.0] * 2, [12.0] * 2, 600)
     with torch.no_grad():
@@ -58,12 +58,12 @@ def test_density_integrates_to_one_and_samples_follow_it(columns):
     probabilities = cell_probabilities(flow.log_prob, edges, 40)
     assert chi_square_per_cell(histogram(samples, edges), probabilities, 20_000) < 2
     # Signs that were all equally likely would not have needed a network.
-    signs = (samples > 0).double().mean(0)[flow.transform.steps[0].columns]
+    signs = (samples > 0).double().mean(0)[flow.learned.steps[0].columns]
     assert ((signs - 0.5).abs() > 0.01).any()
 
 
 def test_with_a_limit_the_mass_is_within_it():
-    flow = Flow([make(Abs, columns=[0], limit=4.0)], StandardNormal(2).double())
+    flow = Flow([], [make(Abs, columns=[0], limit=4.0)], StandardNormal(2).double())
     points, volume = grid([-4.0, -8.0], [4.0, 8.0], 800)
     with torch.no_grad():
         assert abs(flow.log_prob(points).exp().sum() * volume - 1) < 1e-3
@@ -139,7 +139,7 @@ def test_signs_are_drawn_as_often_as_the_contribution_says():
 
 def test_bounds_rise_to_the_sum_over_the_signs():
     rest = inner_flow()
-    flow = Flow([make(GenerativeAbs), *rest.transform.steps], rest.base)
+    flow = Flow([], [make(GenerativeAbs), *rest.learned.steps], rest.base)
     assert not flow.exact
     exact = FibreSum(rest, 2, "signs")
     with torch.no_grad():
@@ -160,7 +160,7 @@ def test_training_closes_the_gap_of_the_bound():
     layer = GenerativeAbs(2, None, (32,), generator=generator()).double()
     x = exact.sample(500, generator=generator(2))
     layer.initialize(x)
-    flow = Flow([layer, *rest.transform.steps], rest.base)
+    flow = Flow([], [layer, *rest.learned.steps], rest.base)
     noise = fresh_noise(generator(3))
 
     def gap():

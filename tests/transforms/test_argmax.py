@@ -49,10 +49,10 @@ def example_flow(kind, n_levels, scale):
     n = layer.n_numbers
     if kind is GumbelArgmax:
         shift = torch.randn(n, generator=generator(4), dtype=torch.float64)
-        return Flow([layer], Gumbel(layer.log_share + 0.6 + 0.3 * shift))
+        return Flow([], [layer], Gumbel(layer.log_share + 0.6 + 0.3 * shift))
     widen(layer)
     mix = randomise(LULinear(n).double(), 3, 0.2)
-    return Flow([layer, mix], StandardNormal(n).double())
+    return Flow([], [layer, mix], StandardNormal(n).double())
 
 
 @torch.no_grad()
@@ -234,7 +234,7 @@ def test_a_column_needs_a_level(kind, n_levels):
 def test_under_a_gumbel_base_every_draw_gives_the_log_probability():
     layer = GumbelArgmax([3]).double()
     layer.log_share.copy_(PHI)
-    flow = Flow([layer], Gumbel(PHI))
+    flow = Flow([], [layer], Gumbel(PHI))
     draws = draws_of_log_prob(flow, all_codes([3]), 1000)
     torch.testing.assert_close(draws, PHI.log_softmax(0).expand(1000, 3), atol=1e-9, rtol=0)
     assert (draws[:, 2] + 0.616808).abs().max() < 1e-6
@@ -246,7 +246,7 @@ def test_after_initialize_a_flow_starts_at_independent_columns():
     weight = torch.rand(300, generator=generator(), dtype=torch.float64)
     layer = GumbelArgmax(LEVELS, generator=generator()).double()
     layer.initialize(x, weight)
-    flow = Flow([layer], Gumbel(layer.log_share))
+    flow = Flow([], [layer], Gumbel(layer.log_share))
     draws = draws_of_log_prob(flow, x, 20)
     assert draws.std(0).max() < 1e-9
     share = torch.stack([(weight * (x[:, 3] == k)).sum() / weight.sum() for k in range(6)])
@@ -263,7 +263,7 @@ def test_under_another_gumbel_base_bounds_rise_to_its_softmax():
 
 def test_before_initialize_levels_are_equally_likely():
     layer = GumbelArgmax([4]).double()
-    flow = Flow([layer], Gumbel(layer.log_share))
+    flow = Flow([], [layer], Gumbel(layer.log_share))
     expected = torch.full((1, 4), -math.log(4), dtype=torch.float64)
     torch.testing.assert_close(
         draws_of_log_prob(flow, all_codes([4]), 1), expected, atol=1e-6, rtol=0
@@ -307,7 +307,7 @@ def test_bounds_rise_to_the_exact_probabilities(n_levels):
     assert abs(exact.sum() - 1) < 1e-12
     layer = make(BinaryArgmax, [n_levels], scale=0.15)
     widen(layer)
-    flow = Flow([layer, shifted(MEAN)], StandardNormal(4).double())
+    flow = Flow([], [layer, shifted(MEAN)], StandardNormal(4).double())
     assert_bounds_rise_to(exact, flow, all_codes([n_levels]))
 
 
@@ -316,7 +316,7 @@ def test_four_binary_columns_have_the_probabilities_of_their_signs():
     widen(layer)
     x = all_codes([2] * 4)
     exact = torch.where(x == 1, torch.special.ndtr(MEAN), torch.special.ndtr(-MEAN)).prod(1)
-    flow = Flow([layer, shifted(MEAN)], StandardNormal(4).double())
+    flow = Flow([], [layer, shifted(MEAN)], StandardNormal(4).double())
     assert_bounds_rise_to(exact, flow, x)
 
 

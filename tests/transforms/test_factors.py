@@ -30,7 +30,7 @@ def rows(n, seed=1):
 
 
 def flow_of(layer):
-    return Flow([layer], StandardNormal(K).double())
+    return Flow([], [layer], StandardNormal(K).double())
 
 
 def test_the_likelihood_is_the_low_rank_gaussian():

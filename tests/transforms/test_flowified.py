@@ -247,7 +247,7 @@ def test_a_reducing_flow_integrates_to_one_and_has_the_moments_of_its_samples(de
         made_linear(2, 1, decoder=decoder),
     ]
     randomise(layers[1], seed=1)
-    flow = Flow(layers, StandardNormal(1)).double().eval()
+    flow = Flow([], layers, StandardNormal(1)).double().eval()
     assert flow.exact
     reach = 150.0 if decoder else 30.0
     points, volume = grid([-reach] * 2, [reach] * 2, 3_000 if decoder else 1_500)
@@ -271,7 +271,7 @@ def test_a_widening_flow_integrates_to_one_and_its_samples_follow_it(seed):
         flowified_linear(3, 3, generator=generator(), **SMALL),
         Elementwise(3, spline, n_positions=3),
     ]
-    flow = randomise(Flow(layers, StandardNormal(3)).double(), seed, scale=0.2).eval()
+    flow = randomise(Flow([], layers, StandardNormal(3)).double(), seed, scale=0.2).eval()
     assert not flow.exact
     n_samples, n_points = 20_000, 160
     with torch.no_grad():
@@ -351,8 +351,8 @@ def test_extreme_images_stay_finite(name, dtype):
 
 def test_an_initialised_reduction_is_the_gaussian_of_the_data():
     x = rows(2_000, 6) @ rows(6, 6, seed=5) + 3
-    flow = Flow([flowified_linear(6, 2, generator=generator())], StandardNormal(2)).double()
-    flow.transform.initialize(x)
+    flow = Flow([], [flowified_linear(6, 2, generator=generator())], StandardNormal(2)).double()
+    flow.learned.initialize(x)
     gaussian = SklearnMixture(1).fit(x.numpy()).score(x.numpy())
     assert abs(flow.eval().log_prob(x).mean() - gaussian) < 0.05
 
@@ -363,7 +363,7 @@ def test_initialising_a_convolution_raises_the_likelihood_of_the_data(name):
     x = 0.1 * rows(300, math.prod(shape)) + 5
     layer = flowified_convolution(*CONVOLUTIONS[name], generator=generator(), **SMALL).double()
     z = layer(x)[0]
-    flow = Flow([layer], StandardNormal(z.shape[1])).double()
+    flow = Flow([], [layer], StandardNormal(z.shape[1])).double()
     before = flow.log_prob(x).mean()
     z = layer.initialize(x)
     torch.testing.assert_close(z, layer(x)[0])

@@ -54,7 +54,7 @@ KINDS = ["max", "generative"]
 
 def test_density_integrates_to_one_and_samples_follow_it():
     # Wider scales than these would reach beyond the grid.
-    flow = Flow([make_max(scale=0.2)], StandardNormal(1).double())
+    flow = Flow([], [make_max(scale=0.2)], StandardNormal(1).double())
     assert flow.exact
     points, volume = grid([-16.0] * 2, [8.0] * 2, 1000)
     with torch.no_grad():
@@ -141,7 +141,7 @@ def test_bounds_rise_to_the_density_of_the_maximum():
     layer = make_generative(1, 3, scale=0.1)
     with torch.no_grad():
         layer.log_scale += 0.7  # a draw from too narrow a density would need many more of them
-    flow = Flow([layer], StandardNormal(3).double())
+    flow = Flow([], [layer], StandardNormal(3).double())
     assert not flow.exact
     x = rows(50, 1) * 0.7 + 0.8
     truth = math.log(3) + StandardNormal(1).log_prob(x) + 2 * torch.special.log_ndtr(x[:, 0])
@@ -159,7 +159,7 @@ def test_training_learns_the_place_of_the_maximum():
     layer = GenerativeMax(1, 2, 0, (16,), generator=generator()).double()
     shift = Standardize(2).double()
     shift.mean.copy_(torch.tensor([2.0, -2.0]))
-    flow = Flow([layer, shift], StandardNormal(2).double())
+    flow = Flow([], [layer, shift], StandardNormal(2).double())
     x = flow.sample(300, generator=generator(1))
     layer.initialize(x)
     noise = fresh_noise(generator(2))

@@ -31,7 +31,7 @@ def make(cuts, d=2, column=0, n_context=0, scale=0.4):
 @every_cut
 @pytest.mark.parametrize("column", [0, 1])
 def test_density_integrates_to_one_and_samples_follow_it(cuts, column):
-    flow = Flow([make(cuts, column=column)], StandardNormal(2).double())
+    flow = Flow([], [make(cuts, column=column)], StandardNormal(2).double())
     assert flow.exact
     # Steep at the cuts: many points along the column, few along the smooth other one.
     lows, highs = [-8.0, -8.0], [8.0, 8.0]

@@ -50,9 +50,9 @@ def test_all_orders_are_equally_likely_both_ways():
 def test_bounds_rise_to_the_average_over_all_orders():
     rest = randomise(LULinear(3).double(), 1, 0.5)
     base = StandardNormal(3).double()
-    flow = Flow([StochasticPermutation(3, 1), rest], base)
+    flow = Flow([], [StochasticPermutation(3, 1), rest], base)
     x = rows(6, 3, 1)
-    each = [Flow([rest], base).log_prob(x[:, order]) for order in permutations(range(3))]
+    each = [Flow([], [rest], base).log_prob(x[:, order]) for order in permutations(range(3))]
     exact = torch.stack(each).logsumexp(0) - math.log(6)
     elbo = torch.stack(each).mean(0)
     draws = flow.log_prob(x.repeat(5000, 1), noise=fresh_noise(generator())).view(5000, -1)

@@ -28,7 +28,7 @@ def make_pool(n_groups, group_size, n_positions=1):
 
 
 def test_density_integrates_to_one_and_samples_follow_it():
-    flow = Flow([make_pool(1, 2)], StandardNormal(1).double())
+    flow = Flow([], [make_pool(1, 2)], StandardNormal(1).double())
     assert flow.exact
     points, volume = grid([-20.0] * 2, [20.0] * 2, 2_000)
     with torch.no_grad():

@@ -36,7 +36,7 @@ def make(cls, d=2, columns=None, n_context=0, scale=0.3):
 def inner_flow(d=2):
     shift = Standardize(d).double()
     shift.mean.copy_(torch.linspace(0.4, 0.9, d))
-    return Flow([shift, randomise(LULinear(d).double(), 4, 0.3)], StandardNormal(d).double())
+    return Flow([], [shift, randomise(LULinear(d).double(), 4, 0.3)], StandardNormal(d).double())
 
 
 # ------------------------------------------------------------------------------ inference
@@ -51,8 +51,8 @@ def half_lines(points, reach=12.0):
 @pytest.mark.parametrize("columns", [None, [0], [1]])
 @pytest.mark.parametrize("base", ["normal", "flow"])
 def test_density_integrates_to_one(columns, base):
-    rest = inner_flow() if base == "flow" else Flow([], StandardNormal(2).double())
-    flow = Flow([make(ReLU, columns=columns), *rest.transform.steps], rest.base)
+    rest = inner_flow() if base == "flow" else Flow([], [], StandardNormal(2).double())
+    flow = Flow([], [make(ReLU, columns=columns), *rest.learned.steps], rest.base)
     assert flow.exact
     places, weights = half_lines(500)
     points = torch.cartesian_prod(places, places)
@@ -63,7 +63,7 @@ def test_density_integrates_to_one(columns, base):
 
 def test_samples_follow_the_density():
     rest = inner_flow()
-    flow = Flow([make(ReLU, columns=[0]), *rest.transform.steps], rest.base)
+    flow = Flow([], [make(ReLU, columns=[0]), *rest.learned.steps], rest.base)
     with torch.no_grad():
         samples = flow.sample(20_000, generator=generator(1))
         edges = [torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2
@@ -74,7 +74,7 @@ def test_samples_follow_the_density():
 
 def test_under_a_standard_normal_density_it_forgets_what_is_below_zero():
     layer = make(ReLU, 2, [0])
-    flow = Flow([layer], StandardNormal(2).double())
+    flow = Flow([], [layer], StandardNormal(2).double())
     x = rows(50, 2)
     x[:, 0] = -x[:, 0].abs()
     log_odds, log_scale = layer._log_odds_and_log_scale(x, None)
@@ -149,7 +149,7 @@ def test_positive_rows_are_exact():
 
 def test_the_atom_and_the_density_make_one():
     rest = inner_flow(1)
-    flow = Flow([make(GenerativeReLU, 1), *rest.transform.steps], rest.base)
+    flow = Flow([], [make(GenerativeReLU, 1), *rest.learned.steps], rest.base)
     assert not flow.exact
     points, volume = grid([0.0], [10.0], 2000)
     with torch.no_grad():
@@ -164,7 +164,7 @@ def test_the_atom_and_the_density_make_one():
 def test_bounds_rise_to_the_probability():
     rest = inner_flow(1)
     layer = make(GenerativeReLU, 1)
-    flow = Flow([layer, *rest.transform.steps], rest.base)
+    flow = Flow([], [layer, *rest.learned.steps], rest.base)
     points, volume = grid([-12.0], [0.0], 4000)
     with torch.no_grad():
         truth = (rest.log_prob(points).exp().sum() * volume).log()

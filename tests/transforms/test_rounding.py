@@ -149,7 +149,7 @@ def continuous_flow(d=2):
     standard = Standardize(d).double()
     standard.initialize(levels(500, d))
     mix = randomise(LULinear(d).double(), 4, 0.3)
-    return Flow([standard, mix], StandardNormal(d).double())
+    return Flow([], [standard, mix], StandardNormal(d).double())
 
 
 def all_levels(reach):
@@ -170,7 +170,7 @@ def cell_masses(flow, x, points=40):
 def test_bounds_rise_to_the_probability_and_probabilities_add_up(kind):
     rest = continuous_flow()
     # Noise far from the posterior would need more draws than a test can make.
-    flow = Flow([make_dequantize(kind, 2, scale=0.05), *rest.transform.steps], rest.base)
+    flow = Flow([], [make_dequantize(kind, 2, scale=0.05), *rest.learned.steps], rest.base)
     assert not flow.exact
     x = all_levels(12)
     exact = cell_masses(rest, x)
@@ -196,7 +196,7 @@ def test_bounds_rise_to_the_probability_and_probabilities_add_up(kind):
 
 def test_a_row_between_levels_has_the_score_of_its_level():
     rest = continuous_flow()
-    flow = Flow([make_dequantize("coupled", 2), *rest.transform.steps], rest.base)
+    flow = Flow([], [make_dequantize("coupled", 2), *rest.learned.steps], rest.base)
     x = levels(20, 2)
     shift = STEP[:2] * (torch.rand(20, 2, generator=generator(), dtype=torch.float64) - 0.5)
     scores = [
@@ -253,7 +253,7 @@ def test_a_lattice_needs_positive_steps(step, origin):
 @pytest.mark.parametrize("kind", ["uniform", "learned"])
 @pytest.mark.parametrize("d", [1, 2])
 def test_density_integrates_to_one(kind, d):
-    flow = Flow([make_rounding(kind, d)], Lattice(d))
+    flow = Flow([], [make_rounding(kind, d)], Lattice(d))
     assert flow.exact
     t, volume = grid([0.0] * d, [1.0] * d, 2000 if d == 1 else 500)
     place, weight = smooth(t)
@@ -267,7 +267,7 @@ def test_density_integrates_to_one(kind, d):
 
 
 def test_samples_follow_the_density():
-    flow = Flow([make_rounding("learned", 1)], Lattice(1))
+    flow = Flow([], [make_rounding("learned", 1)], Lattice(1))
     n = 20_000
     with torch.no_grad():
         samples = flow.sample(n, generator=generator(1))
@@ -300,8 +300,8 @@ def test_half_a_step_further_up_it_rounds_down():
 
 def test_rounded_and_spread_again_a_flow_is_a_density():
     rest = continuous_flow()
-    layers = [make_rounding("uniform", 2), make_dequantize("uniform", 2), *rest.transform.steps]
-    flow = Flow(layers, rest.base)
+    layers = [make_rounding("uniform", 2), make_dequantize("uniform", 2), *rest.learned.steps]
+    flow = Flow([], layers, rest.base)
     x = all_levels(12)
     x = x[cell_masses(rest, x) > 1e-5]
     with torch.no_grad():

@@ -126,7 +126,7 @@ def test_orders_are_drawn_as_often_as_their_probability_says():
 
 
 def sorted_pair_flow(base):
-    return Flow([make(n_points=2, dim=1), randomise(LULinear(2).double(), 2, 0.3)], base)
+    return Flow([], [make(n_points=2, dim=1), randomise(LULinear(2).double(), 2, 0.3)], base)
 
 
 def two_modes():
@@ -185,7 +185,7 @@ def test_a_right_inverse_whatever_is_drawn(draw, learned):
 
 def test_the_score_does_not_depend_on_the_order_of_points():
     layer = make(learned=False)
-    flow = Flow([layer, randomise(LULinear(6).double(), 2, 0.3)], StandardNormal(6).double())
+    flow = Flow([], [layer, randomise(LULinear(6).double(), 2, 0.3)], StandardNormal(6).double())
     x = rows(40).unflatten(1, (3, 2))
     x[:20, 0, 0] = x[:20, 1, 0]  # ties: the second coordinate decides
     expected = flow.log_prob(x.flatten(1))
@@ -234,10 +234,12 @@ def test_points_that_are_not_sorted_have_no_density():
 def test_importance_weighting_finds_the_density_of_sorted_pairs():
     # That of the pair in one order and in the other, together.
     correlated = randomise(LULinear(2).double(), 2, 0.3)
-    flow = Flow([make(GenerativeSort, 2, 1), correlated], StandardNormal(2).double())
+    flow = Flow([], [make(GenerativeSort, 2, 1), correlated], StandardNormal(2).double())
     x = by_first(rows(5, 2, 1), 2, 1)
     both = torch.stack([x, x.flip(1)])
-    expected = torch.stack([Flow([correlated], flow.base).log_prob(v) for v in both]).logsumexp(0)
+    expected = torch.stack([Flow([], [correlated], flow.base).log_prob(v) for v in both]).logsumexp(
+        0
+    )
     draws = flow.log_prob(x.repeat(40_000, 1), noise=fresh_noise(generator())).view(40_000, -1)
     found = draws.logsumexp(0) - math.log(40_000)
     torch.testing.assert_close(found, expected, atol=0.05, rtol=0)

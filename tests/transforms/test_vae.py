@@ -47,7 +47,7 @@ def linear_gaussian_flow():
             network.last.weight.zero_()
             network.last.weight[: len(weight)] = weight
             network.last.bias.copy_(torch.cat([mean, raw(log_scales)]))
-    return Flow([layer], StandardNormal(2).double())
+    return Flow([], [layer], StandardNormal(2).double())
 
 
 def rows(n, seed=0):
@@ -78,7 +78,7 @@ def test_bounds_rise_to_the_exact_log_density():
     flow, x = linear_gaussian_flow(), rows(50)
     with torch.no_grad():
         # An encoder that is off in mean and in scale, and wider than the posterior.
-        flow.transform.steps[0].encoder.last.bias.add_(0.4)
+        flow.learned.steps[0].encoder.last.bias.add_(0.4)
         noise = fresh_noise(generator(5))
         draws = flow.log_prob(x.repeat(10_000, 1), noise=noise).view(10_000, -1)
     elbo, few, many = (

@@ -1,18 +1,19 @@
 """The density of a mixed table, column by column."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from skflow.transforms.base import Compose
-from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.noise import Draw
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.encoding import TableEncoding
 
 
-class TableDensity(Compose):
-    """The encoding of a table and the autoregression of its variables, column by column.
+@dataclass(frozen=True)
+class TableDensity:
+    """What the two parts of a table's flow say of single columns.
 
     Parameters
     ----------
@@ -20,12 +21,12 @@ class TableDensity(Compose):
     autoregression : TableAutoregression
     """
 
-    def __init__(self, encoding: TableEncoding, autoregression: TableAutoregression):
-        super().__init__([encoding, autoregression])
+    encoding: TableEncoding
+    autoregression: TableAutoregression
 
     def _variables_of(self, columns: Sequence[int]) -> Tensor:
         """Which variables belong to the columns."""
-        _, autoregression = self.steps
+        autoregression = self.autoregression
         return torch.isin(
             autoregression.column_of,
             torch.tensor(list(columns), dtype=torch.long, device=autoregression.column_of.device),
@@ -36,7 +37,7 @@ class TableDensity(Compose):
 
         Zero for the given columns and, but for the chance of being missing, for missing cells.
         """
-        encoding, autoregression = self.steps
+        encoding, autoregression = self.encoding, self.autoregression
         encoded, contribution, owner = encoding.forward_by_column(x)
         ends = encoded.view(len(x), len(encoding.variables), 3)
         visible = ~ends[..., 0].isnan()
@@ -49,16 +50,9 @@ class TableDensity(Compose):
 
     def complete(self, x: Tensor, z: Tensor, draw: Draw) -> Tensor:
         """Fill in the missing cells (NaN) of rows, given the others and that these exist."""
-        encoding, autoregression = self.steps
+        encoding, autoregression = self.encoding, self.autoregression
         encoded, _, _ = encoding.forward_by_column(x)
         ends = encoded.view(len(x), len(encoding.variables), 3).clone()
         ends[:, autoregression.is_present] = 1.0
         ends = autoregression.complete(ends, z, draw, encoding.snap, encoding.signless)
         return torch.where(x.isnan(), encoding.inverse(ends.flatten(1), draw=draw), x)
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
-        encoding, autoregression = self.steps
-        nothing = z.new_full((len(z), len(encoding.variables), 3), torch.nan)
-        ends = autoregression.complete(nothing, z, draw, encoding.snap, encoding.signless)
-        return encoding.inverse(ends.flatten(1), draw=draw)

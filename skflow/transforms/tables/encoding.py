@@ -100,6 +100,13 @@ class TableEncoding(StochasticTransform):
         z, contribution, _ = self.forward_by_column(x)
         return z, contribution.sum(1)
 
+    def inverse_after(self, following, z, context, draw):
+        """Draw variable by variable; each value that is drawn counts as what a row would hold."""
+        draw = fresh_draw() if draw is None else draw
+        nothing = z.new_full((len(z), len(self.variables), 3), torch.nan)
+        ends = following.complete(nothing, z, draw, self.snap, self.signless)
+        return self.inverse(ends.flatten(1), draw=draw)
+
     def inverse(self, z, context=None, draw: Draw | None = None):
         draw = fresh_draw() if draw is None else draw
         ends = z.view(len(z), len(self.variables), 3)

@@ -14,6 +14,7 @@ from skflow.distributions.score_mixture import wrapped
 from skflow.estimators.table_start import choose_table_start, table_flow, with_edges
 from skflow.transforms.noise import fresh_draw
 from skflow.transforms.tables.autoregression import TableAutoregression
+from skflow.transforms.tables.density import TableDensity
 from skflow.transforms.tables.encoding import TableEncoding
 from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
 from skflow.transforms.tables.numeric_column import NumericColumn
@@ -24,6 +25,10 @@ from tests.contract.table import generator, randomise
 NAN = math.nan
 LIKE = {"dtype": torch.float64}
 N = 400
+
+
+def density_of(flow):
+    return TableDensity(flow.fixed, flow.learned)
 
 
 def make_rows(names, missing=(), seed=0, n=N):
@@ -85,7 +90,7 @@ def random_classes(start, seed):
 
 def points_of(flow, column, n_points):
     """Values of one column and their measure: counting, or widths of a grid."""
-    encoding = flow.transform.steps[0]
+    encoding = flow.fixed
     plan, module = encoding.plans[column], encoding.columns[column]
     value, width = [], []
     if plan.kind == "categorical":
@@ -124,7 +129,7 @@ def all_rows(flow, n_points, fixed=None):
     """All rows, ``fixed`` columns at their values, and their measure."""
     fixed = fixed or {}
     values, widths = [], []
-    for i in range(len(flow.transform.steps[0].plans)):
+    for i in range(len(flow.fixed.plans)):
         if i in fixed:
             value, width = torch.tensor([fixed[i]], **LIKE), torch.ones(1, **LIKE)
         else:
@@ -142,7 +147,7 @@ def total(score, rows, measure):
 
 
 def given_score(flow, given):
-    return lambda x: flow.transform.log_prob_by_column(x, given).sum(1)
+    return lambda x: density_of(flow).log_prob_by_column(x, given).sum(1)
 
 
 # ------------------------------------------------------------------------- total probability
@@ -229,7 +234,7 @@ def test_every_conditional_has_total_probability_one(names, given):
 
 def test_what_is_given_is_seen_whatever_its_place():
     flow, x = make_flow(["continuous", "categorical", "standardised"])
-    density = flow.transform
+    density = density_of(flow)
     for column, given in itertools.permutations(range(3), 2):
         before = density.log_prob_by_column(x, [given])[:, column]
         moved = x.clone()
@@ -266,34 +271,34 @@ def everything(n_classes=2, seed=0, n=N, scale=0.2):
 
 def test_columns_add_up_to_the_density():
     flow, x = everything()
-    by_column = flow.transform.log_prob_by_column(x)
+    by_column = density_of(flow).log_prob_by_column(x)
     torch.testing.assert_close(by_column.sum(1), flow.log_prob(x), atol=1e-8, rtol=0)
 
 
 def test_exchangeable_columns_add_up_and_keep_their_places():
     names = ["standardised", "categorical", "standardised"]
     flow, x = make_flow(names, groups=[[0, 2]])
-    by_column = flow.transform.log_prob_by_column(x)
+    by_column = density_of(flow).log_prob_by_column(x)
     torch.testing.assert_close(by_column.sum(1), flow.log_prob(x), atol=1e-9, rtol=0)
-    swapped = flow.transform.log_prob_by_column(x[:, [2, 1, 0]])
+    swapped = density_of(flow).log_prob_by_column(x[:, [2, 1, 0]])
     torch.testing.assert_close(swapped, by_column[:, [2, 1, 0]])
 
 
 def test_given_columns_contribute_nothing():
     flow, x = everything()
-    by_column = flow.transform.log_prob_by_column(x, [0, 3, 6])
+    by_column = density_of(flow).log_prob_by_column(x, [0, 3, 6])
     assert (by_column[:, [0, 3, 6]] == 0).all()
     assert (by_column[:, [1, 2, 4, 5, 7, 8]] != 0).any(0).all()
-    assert (flow.transform.log_prob_by_column(x, list(range(9))) == 0).all()
+    assert (density_of(flow).log_prob_by_column(x, list(range(9))) == 0).all()
 
 
 def test_a_missing_cell_counts_as_its_mask_only():
     flow, x = everything()
-    encoding, autoregression = flow.transform.steps
+    encoding, autoregression = flow.fixed, flow.learned
     ends = encoding.forward_by_column(x)[0].view(len(x), -1, 3)
     visible = ~ends[..., 0].isnan()
     terms = autoregression.log_prob_by_variable(ends, visible, torch.zeros_like(visible))
-    by_column = flow.transform.log_prob_by_column(x)
+    by_column = density_of(flow).log_prob_by_column(x)
     for i, plan in enumerate(encoding.plans):
         absent = x[:, i].isnan()
         assert bool(absent.any()) == plan.missing
@@ -305,11 +310,11 @@ def test_a_missing_cell_counts_as_its_mask_only():
 
 def test_a_cell_that_was_never_missing_is_left_out():
     flow, x = everything()
-    for i, plan in enumerate(flow.transform.steps[0].plans):
+    for i, plan in enumerate(flow.fixed.plans):
         if not plan.missing:
             hidden = x.clone()
             hidden[:, i] = NAN
-            scores = flow.transform.log_prob_by_column(hidden)
+            scores = density_of(flow).log_prob_by_column(hidden)
             assert scores.isfinite().all()
             assert (scores[:, i] == 0).all()
 
@@ -317,7 +322,7 @@ def test_a_cell_that_was_never_missing_is_left_out():
 @torch.no_grad()
 def test_what_is_behind_an_absent_variable_cannot_matter():
     flow, x = everything()
-    encoding, autoregression = flow.transform.steps
+    encoding, autoregression = flow.fixed, flow.learned
     ends = encoding.forward_by_column(x)[0].view(len(x), -1, 3)
     visible = ~ends[..., 0].isnan() & (torch.rand(ends.shape[:2], generator=generator()) < 0.7)
     revealed = visible & (torch.rand(ends.shape[:2], generator=generator(1)) < 0.3)
@@ -333,7 +338,7 @@ def test_what_is_behind_an_absent_variable_cannot_matter():
 
 def test_no_variable_sees_itself_or_later_ones():
     flow, x = everything()
-    encoding, autoregression = flow.transform.steps
+    encoding, autoregression = flow.fixed, flow.learned
     ends = encoding.forward_by_column(x[:6])[0].view(6, -1, 3)
     visible = torch.ones_like(ends[..., 0], dtype=torch.bool)
     ends = torch.where(ends.isnan(), 0.0, ends)
@@ -378,7 +383,7 @@ def check_counts(flow, samples, given=(), fixed=None):
     """Chi-square of sampled rows of discrete columns against their probabilities."""
     rows, measure = all_rows(flow, 0, fixed)
     with torch.no_grad():
-        p = flow.transform.log_prob_by_column(rows, given).sum(1).exp() * measure
+        p = density_of(flow).log_prob_by_column(rows, given).sum(1).exp() * measure
     expected = {tuple(row): float(q) for row, q in zip(as_keys(rows), p, strict=True)}
     keys, counts = np.unique(as_keys(samples), axis=0, return_counts=True)
     observed = dict(zip(map(tuple, keys), counts, strict=True))
@@ -416,7 +421,7 @@ def test_samples_of_discrete_columns_follow_the_density(names):
 
 def with_unseen_excluded(flow):
     """No mass for levels that were never seen: they are never sampled."""
-    for module in flow.transform.steps[0].columns:
+    for module in flow.fixed.columns:
         module.log_unseen.copy_(torch.tensor([0.0, -torch.inf]))
 
 
@@ -436,7 +441,7 @@ def test_latents_of_samples_are_standard_normal_and_independent(names):
     samples = draws(flow, 6000)
     assert flow.log_prob(samples).isfinite().all()
     z = flow.encode(samples)
-    assert z.shape[1] == flow.transform.steps[1].n_latent
+    assert z.shape[1] == flow.learned.n_latent
     for column in z.T:
         assert stats.kstest(column[column != 0].numpy(), "norm").pvalue > 1e-3
     both = z[(z != 0).all(1)]
@@ -451,7 +456,7 @@ def test_samples_of_one_continuous_column_follow_the_density(name):
     samples = draws(flow, 20_000)[:, 0]
     rows, measure = all_rows(flow, 4000)
     p = flow.log_prob(rows).exp() * measure
-    plan = flow.transform.steps[0].plans[0]
+    plan = flow.fixed.plans[0]
     if name == "angle":  # one period, from any start
         samples = 0.3 + (samples - 0.3).remainder(plan.period)
     is_atom = torch.isin(rows[:, 0].abs(), torch.tensor(plan.atoms, **LIKE)) & (measure == 1)
@@ -471,7 +476,7 @@ def test_the_sign_of_a_zero_tells_nothing_to_the_columns_after_it():
     flow, _ = make_flow(["symmetric_zero", "symmetric_zero"], scale=1.0)
     samples = draws(flow, 30_000)
     zero_then = samples[(samples[:, 0] == 0) & (samples[:, 1] != 0)]
-    encoding, autoregression = flow.transform.steps
+    encoding, autoregression = flow.fixed, flow.learned
     ends = encoding(zero_then)[0].view(len(zero_then), -1, 3)
     visible = ~ends[..., 0].isnan()
     sign = encoding.index(1, "sign")
@@ -500,18 +505,18 @@ def test_rows_come_back_from_their_latents_where_nothing_else_is_drawn():
 def completed(flow, row, n, seed=5):
     x = row.expand(n, -1)
     z = torch.randn(n, flow.base.n_features, generator=generator(seed), dtype=torch.float64)
-    return flow.transform.complete(x, z, fresh_draw(generator(seed + 1)))
+    return density_of(flow).complete(x, z, fresh_draw(generator(seed + 1)))
 
 
 @torch.no_grad()
 def test_completing_leaves_known_cells_alone_and_fills_the_others():
     flow, x = everything()
     z = torch.randn(len(x), flow.base.n_features, generator=generator(), dtype=torch.float64)
-    full = flow.transform.complete(x, z, fresh_draw(generator()))
+    full = density_of(flow).complete(x, z, fresh_draw(generator()))
     assert not full.isnan().any()
     assert torch.equal(full[~x.isnan()], x[~x.isnan()])
     assert flow.log_prob(full).isfinite().all()
-    again = flow.transform.complete(full, z, fresh_draw(generator()))
+    again = density_of(flow).complete(full, z, fresh_draw(generator()))
     assert torch.equal(again, full)
 
 
@@ -543,7 +548,7 @@ def test_completing_knows_that_the_missing_cells_exist():
     with_unseen_excluded(flow)
     row = torch.tensor([NAN, float(x[~x[:, 1].isnan()][0, 1])], dtype=torch.float64)
     drawn = completed(flow, row, 8000)[:, 0]
-    encoding, autoregression = flow.transform.steps
+    encoding, autoregression = flow.fixed, flow.learned
     candidates = torch.stack([torch.arange(3).double(), row[1].expand(3)], 1)
     ends = encoding(candidates)[0].view(3, -1, 3)
     visible = torch.ones(3, ends.shape[1], dtype=torch.bool)
@@ -561,7 +566,7 @@ def test_continuous_cells_are_drawn_from_their_conditional():
     row = x[0].clone()
     drawn = completed(flow, row.index_fill(0, torch.tensor([0]), NAN), 5000)[:, 0]
     rows, measure = all_rows(flow, 4000, {1: float(row[1]), 2: float(row[2])})
-    mass = flow.transform.log_prob_by_column(rows, [1, 2]).sum(1).exp() * measure
+    mass = density_of(flow).log_prob_by_column(rows, [1, 2]).sum(1).exp() * measure
     cdf = mass.cumsum(0) - mass / 2
     assert stats.kstest(np.interp(drawn, rows[:, 0], cdf), "uniform").pvalue > 1e-3
 
@@ -584,7 +589,7 @@ def test_scores_are_of_each_row_alone():
 def test_no_rows_at_all():
     flow, x = everything()
     assert flow.log_prob(x[:0]).shape == (0,)
-    assert flow.transform.log_prob_by_column(x[:0], [0]).shape == (0, 9)
+    assert density_of(flow).log_prob_by_column(x[:0], [0]).shape == (0, 9)
     assert flow.sample(0).shape == (0, 9)
 
 
@@ -639,8 +644,8 @@ def test_training_on_tables_with_many_missing_cells_is_finite(dtype):
     flow, x = everything()
     x = torch.where(torch.rand(x.shape, generator=generator()) < 0.8, NAN, x)
     x[0] = NAN
-    encoded = flow.transform.steps[0](x)[0].to(dtype)
-    learned = flow.transform.steps[1].to(dtype).requires_grad_(True).train()
+    encoded = flow.fixed(x)[0].to(dtype)
+    learned = flow.learned.to(dtype).requires_grad_(True).train()
     torch.manual_seed(0)
     for part in (encoded, encoded[:1], encoded[:5]):
         z, contribution = learned(part)
@@ -653,8 +658,8 @@ def test_training_on_tables_with_many_missing_cells_is_finite(dtype):
 @torch.no_grad()
 def test_masks_reveal_visible_variables_only_and_half_of_the_rows_are_plain():
     flow, x = everything(n=64)
-    learned = flow.transform.steps[1]
-    ends = flow.transform.steps[0](x)[0].view(len(x), -1, 3)
+    learned = flow.learned
+    ends = flow.fixed(x)[0].view(len(x), -1, 3)
     seen = ~ends[..., 0].isnan()
     plain, reveals, hides = 0, 0, 0
     for seed in range(60):
@@ -715,7 +720,7 @@ def test_whole_numbers_of_a_wide_range_are_scored_alike_in_both_precisions():
     plans = [ColumnPlan("lattice", step=1.0), ColumnPlan("lattice", step=1.0)]
     plans.append(ColumnPlan("lattice", step=1.0, atoms=(0.0,)))
     flow = start_of(x, plans).flow().eval()
-    encoding, learned = flow.transform.steps
+    encoding, learned = flow.fixed, flow.learned
     assert [plan.fine for plan in encoding.plans] == [True] * 3
     with torch.no_grad():
         encoded = encoding(x)[0]
@@ -728,7 +733,7 @@ def test_whole_numbers_of_a_wide_range_are_scored_alike_in_both_precisions():
 
 def test_a_start_of_everything_is_normalised_and_samples():
     flow, x = everything()
-    plans = [plan_of(n, p.missing) for n, p in zip(EVERYTHING, flow.transform.steps[0].plans)]  # noqa: B905
+    plans = [plan_of(n, p.missing) for n, p in zip(EVERYTHING, flow.fixed.plans)]  # noqa: B905
     started = start_of(x, plans).flow().eval()
     with torch.no_grad():
         assert started.log_prob(x).isfinite().all()
@@ -855,14 +860,14 @@ def test_a_group_with_a_missing_cell_is_left_out():
     half, whole = x.clone(), x.clone()
     half[:, 0] = NAN
     whole[:, [0, 2]] = NAN
-    scores = flow.transform.log_prob_by_column(half)
-    assert torch.equal(scores, flow.transform.log_prob_by_column(whole))
+    scores = density_of(flow).log_prob_by_column(half)
+    assert torch.equal(scores, density_of(flow).log_prob_by_column(whole))
     assert (scores[:, [0, 2]] == 0).all()
     assert (scores[:, 1] < 0).all()
 
 
 def test_training_a_table_that_says_nothing_has_a_gradient():
     flow, x = make_flow(["constant"], x=torch.full((20, 1), 4.0, **LIKE))
-    encoded = flow.transform.steps[0](x)[0]
-    learned = flow.transform.steps[1].requires_grad_(True).train()
+    encoded = flow.fixed(x)[0]
+    learned = flow.learned.requires_grad_(True).train()
     learned(encoded)[1].sum().backward()
