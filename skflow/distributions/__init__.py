@@ -1,16 +1,14 @@
 """Base densities and conditional ones."""
 
 from skflow.distributions.base import Decoder, Distribution
-from skflow.distributions.conditional import (
-    ConditionalGaussian,
-    ConditionalLowRankGaussian,
-    LocationScale,
-)
-from skflow.distributions.conditional_mixture import ConditionalMixture, split_mixture
+from skflow.distributions.conditional import ConditionalGaussian, ConditionalLowRankGaussian
+from skflow.distributions.conditional_mixture import ConditionalMixture
 from skflow.distributions.factors import FactorDecoder
 from skflow.distributions.fibre_sum import FibreSum
+from skflow.distributions.flow_base import FlowBase
 from skflow.distributions.gumbel import Gumbel
 from skflow.distributions.linear import LinearDecoder
+from skflow.distributions.location_scale import LocationScale
 from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import StandardNormal
 from skflow.distributions.standard_decoder import StandardDecoder
@@ -24,6 +22,7 @@ __all__ = [
     "Distribution",
     "FactorDecoder",
     "FibreSum",
+    "FlowBase",
     "GaussianMixture",
     "Gumbel",
     "LinearDecoder",
@@ -31,5 +30,4 @@ __all__ = [
     "StandardDecoder",
     "StandardNormal",
     "StudentT",
-    "split_mixture",
 ]

@@ -35,7 +35,8 @@ class ConditionalMixture(Decoder):
 
     See Also
     --------
-    split_mixture : Makes one from a joint mixture. Made by itself, it is close to N(0, I).
+    GaussianMixture.conditional : Makes one from a joint mixture. Made by itself, it is close to
+        N(0, I).
     """
 
     def __init__(
@@ -101,31 +102,3 @@ class ConditionalMixture(Decoder):
         shift, log_scale, log_gate, means = self._given(context)
         u = (log_gate.exp()[..., None] * self._unwhitened(means)).sum(1)
         return shift + log_scale.exp() * u
-
-
-@torch.no_grad()
-def split_mixture(
-    joint: GaussianMixture,
-    n_kept: int,
-    hidden_layer_sizes: Sequence[int] = (64, 64),
-    generator: torch.Generator | None = None,
-) -> tuple[GaussianMixture, ConditionalMixture]:
-    """Factorise a mixture: the first ``n_kept`` columns, and the others given those.
-
-    The product of the two densities is the mixture.
-    """
-    n_components, n_features = joint.means.shape
-    factor, like = joint.factor(), joint.means
-    marginal = GaussianMixture(n_components, n_kept).to(like)
-    marginal.logits.copy_(joint.logits)
-    marginal.means.copy_(joint.means[:, :n_kept])
-    marginal.set_factor(factor[:, :n_kept, :n_kept])
-    rest = ConditionalMixture(
-        n_components, n_features - n_kept, n_kept, hidden_layer_sizes, generator=generator
-    ).to(like)
-    rest.gate.load_state_dict(marginal.state_dict())
-    rest.log_diagonal.copy_(joint.log_diagonal[:, n_kept:])
-    rest.upper.copy_(factor[:, n_kept:, n_kept:].triu(1))
-    rest.cross.copy_(factor[:, :n_kept, n_kept:])
-    rest.centre.copy_((joint.means[:, None] @ factor)[:, 0, n_kept:])
-    return marginal, rest

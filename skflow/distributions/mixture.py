@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from skflow.distributions.base import Distribution
+from skflow.distributions.flow_base import FlowBase
 from skflow.distributions.normal import LOG_SQRT_2PI
+from skflow.kernels.moments import oriented
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture as FittedMixture
@@ -17,7 +18,7 @@ def triangular_factor(log_diagonal: Tensor, upper: Tensor) -> Tensor:
     return upper.triu(1) + torch.diag_embed(log_diagonal.exp())
 
 
-class GaussianMixture(Distribution):
+class GaussianMixture(FlowBase):
     r"""Mixture of Gaussians, each with its own full covariance.
 
     .. math:: p(x) = \sum_k \pi_k \, |\det U_k| \, N((x - \mu_k) U_k; 0, I)
@@ -100,9 +101,15 @@ class GaussianMixture(Distribution):
         centred = self.means - weights @ self.means
         return within + centred.T @ (weights[:, None] * centred)
 
+    @classmethod
+    def unfitted(cls, n_features, n_components):
+        return cls(n_components, n_features)
+
+    def principal_axes(self):
+        return oriented(torch.linalg.eigh(self.covariance()).eigenvectors.flip(1))
+
     @torch.no_grad()
-    def rotated(self, rotation: Tensor) -> "GaussianMixture":
-        """The mixture of ``x @ rotation``, for an orthogonal matrix."""
+    def rotated(self, rotation):
         turned = GaussianMixture(*self.means.shape).to(self.means)
         turned.logits.copy_(self.logits)
         turned.means.copy_(self.means @ rotation)
@@ -114,3 +121,41 @@ class GaussianMixture(Distribution):
         eye = torch.eye(len(rotation), dtype=root.dtype, device=root.device)
         turned.set_factor(torch.linalg.solve_triangular(root, eye.expand_as(root), upper=True))
         return turned
+
+    def reordered(self, order):
+        eye = torch.eye(self.n_features, dtype=self.means.dtype, device=self.means.device)
+        return self.rotated(eye[:, order])
+
+    @torch.no_grad()
+    def marginal(self, n_kept):
+        kept = GaussianMixture(len(self.means), n_kept).to(self.means)
+        kept.logits.copy_(self.logits)
+        kept.means.copy_(self.means[:, :n_kept])
+        kept.set_factor(self.factor()[:, :n_kept, :n_kept])
+        return kept
+
+    @torch.no_grad()
+    def conditional(self, n_kept, hidden_layer_sizes, generator=None):
+        from skflow.distributions.conditional_mixture import ConditionalMixture  # has one of these
+
+        n_components, n_features = self.means.shape
+        factor = self.factor()
+        rest = ConditionalMixture(
+            n_components, n_features - n_kept, n_kept, hidden_layer_sizes, generator=generator
+        ).to(self.means)
+        rest.gate.load_state_dict(self.marginal(n_kept).state_dict())
+        rest.log_diagonal.copy_(self.log_diagonal[:, n_kept:])
+        rest.upper.copy_(factor[:, n_kept:, n_kept:].triu(1))
+        rest.cross.copy_(factor[:, :n_kept, n_kept:])
+        rest.centre.copy_((self.means[:, None] @ factor)[:, 0, n_kept:])
+        return rest
+
+    @torch.no_grad()
+    def widened(self, n_added):
+        d = self.n_features
+        wide = GaussianMixture(len(self.means), d + n_added).to(self.means)
+        wide.logits.copy_(self.logits)
+        wide.means[:, :d] = self.means
+        wide.log_diagonal[:, :d] = self.log_diagonal
+        wide.upper[:, :d, :d] = self.upper
+        return wide

@@ -5,14 +5,16 @@ import math
 import torch
 from torch import Tensor
 
-from skflow.distributions.base import Distribution
+from skflow.distributions.flow_base import FlowBase
+from skflow.distributions.location_scale import LocationScale
 
 LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
 
-class StandardNormal(Distribution):
+class StandardNormal(FlowBase):
     """N(0, I) in ``n_features`` dimensions."""
 
+    isotropic = True
     anchor: Tensor
 
     def __init__(self, n_features: int):
@@ -30,3 +32,27 @@ class StandardNormal(Distribution):
     def sample(self, n, context=None, generator=None):
         like = {"dtype": self.anchor.dtype, "device": self.anchor.device}
         return torch.randn(n, self.n_features, generator=generator, **like)
+
+    @classmethod
+    def unfitted(cls, n_features, n_components):
+        return cls(n_features)
+
+    def principal_axes(self):
+        return torch.eye(self.n_features, dtype=self.anchor.dtype, device=self.anchor.device)
+
+    def rotated(self, rotation):
+        return self
+
+    def reordered(self, order):
+        return self
+
+    def marginal(self, n_kept):
+        return StandardNormal(n_kept).to(self.anchor)
+
+    def conditional(self, n_kept, hidden_layer_sizes, generator=None):
+        noise = StandardNormal(self.n_features - n_kept)
+        rest = LocationScale(noise, n_kept, hidden_layer_sizes, generator=generator)
+        return rest.to(self.anchor)
+
+    def widened(self, n_added):
+        return StandardNormal(self.n_features + n_added).to(self.anchor)

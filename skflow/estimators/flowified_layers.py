@@ -5,14 +5,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from skflow.distributions import Distribution, GaussianMixture, StandardNormal, StudentT
-from skflow.estimators.narrowing import (
-    NEARLY_NORMAL,
-    initialized_decoder,
-    narrowed,
-    principal_axes,
-    rotated,
-)
+from skflow.architectures.decoders import initialized_decoder, split
+from skflow.distributions import FlowBase, StandardNormal
 from skflow.kernels.families import RationalQuadratic
 from skflow.transforms import (
     ActNorm,
@@ -30,7 +24,7 @@ from skflow.transforms.flowified import flowified_convolution
 NEGATIVE_SLOPE = 0.5  # of the leaky ReLU in the paper's code
 STRIDE = 2  # of convolutions
 
-Built = tuple[Compose, Distribution]
+Built = tuple[Compose, FlowBase]
 
 
 def _activation(plan: dict, n_features: int, n_positions: int = 1) -> Transform:
@@ -40,28 +34,9 @@ def _activation(plan: dict, n_features: int, n_positions: int = 1) -> Transform:
     return Elementwise(n_features, RationalQuadratic(plan["n_bins"]), shared)
 
 
-def widened(base: Distribution, n_added: int) -> Distribution:
-    """The product of ``base`` and a standard normal of further columns."""
-    d = base.n_features
-    if isinstance(base, StudentT):
-        heavy = StudentT(d + n_added, NEARLY_NORMAL).double()
-        with torch.no_grad():
-            heavy.log_degrees[:d] = base.log_degrees
-        return heavy
-    if not isinstance(base, GaussianMixture):
-        return StandardNormal(d + n_added).double()
-    wide = GaussianMixture(len(base.logits), d + n_added).to(base.means)
-    with torch.no_grad():
-        wide.logits.copy_(base.logits)
-        wide.means[:, :d] = base.means
-        wide.log_diagonal[:, :d] = base.log_diagonal
-        wide.upper[:, :d, :d] = base.upper
-    return wide
-
-
 def flowified_layers(
     plan: dict,
-    base: Distribution,
+    base: FlowBase,
     generator: torch.Generator | None,
     *,
     ordered: bool,
@@ -82,13 +57,13 @@ def flowified_layers(
         norm = ActNorm(n_out)
         middle: list[Transform] = [norm]
         if n_out < n_in:
-            axes = principal_axes(base, ordered=ordered)
-            base, decoder = narrowed(rotated(base, axes), n_out, plan["decoder"], hidden, generator)
+            turned, axes = base.on_principal_axes(ordered=ordered)
+            base, decoder = split(turned, n_out, plan["decoder"], hidden, generator)
             middle = [Funnel(n_in, n_out, decoder, norm)]
             ordered = True
         elif n_out > n_in:
             middle = [Augment(n_in, n_out - n_in, hidden, generator=generator), norm]
-            base = widened(base, n_out - n_in)
+            base = base.widened(n_out - n_in)
         if axes is None and position == 0:
             steps.append(make_rotation(n_in, generator=generator))  # to the data's own axes
         else:
@@ -98,7 +73,7 @@ def flowified_layers(
         frame = torch.eye(n_out, dtype=torch.float64)
         if not last:
             frame = random_rotation(n_out, generator)
-        if not (last and isinstance(base, StandardNormal)):  # a normal is the same, however turned
+        if not (last and base.isotropic):
             steps.append(_rotation(frame, generator))
         if not last:
             steps.append(_activation(plan, n_out))

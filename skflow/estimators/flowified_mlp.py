@@ -7,9 +7,9 @@ from math import ceil, prod
 from typing import ClassVar
 
 from skflow._compat import StrOptions
+from skflow.architectures.decoders import check_dropped
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.flowified_layers import STRIDE, flowified_layers, image_layers
-from skflow.estimators.narrowing import check_dropped
 from skflow.estimators.parameters import AtLeastOne, AtLeastTwo, Auto, Bins
 from skflow.estimators.reducing import ReducingFlow
 

@@ -9,10 +9,10 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
+from skflow.architectures.decoders import IMAGE_DECODERS, check_dropped, check_image_decoder
 from skflow.estimators.checks import check_rows
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
-from skflow.estimators.narrowing import IMAGE_DECODERS, check_dropped, check_image_decoder
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins
 from skflow.estimators.reducing import ReducingFlow
 

@@ -4,22 +4,17 @@ from math import ceil, prod
 
 import torch
 
+from skflow.architectures.decoders import initialized_decoder, split
 from skflow.distributions import (
     Decoder,
-    Distribution,
+    FlowBase,
     LocationScale,
     StandardNormal,
     StudentT,
 )
+from skflow.distributions.student_t import NEARLY_NORMAL
 from skflow.estimators.coupling_layers import coupling_stack, make_family
 from skflow.estimators.image_layers import ImageShape, glow_coupling
-from skflow.estimators.narrowing import (
-    NEARLY_NORMAL,
-    initialized_decoder,
-    narrowed,
-    principal_axes,
-    rotated,
-)
 from skflow.estimators.starts import Start
 from skflow.networks.convolutional import ConvNet
 from skflow.transforms import (
@@ -39,7 +34,7 @@ from skflow.transforms import (
     squeeze_order,
 )
 
-Built = tuple[Compose, Distribution]
+Built = tuple[Compose, FlowBase]
 
 
 def funnel_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
@@ -53,16 +48,14 @@ def funnel_layers(plan: dict, start: Start, generator: torch.Generator | None) -
 
 
 def _dense_funnel(
-    plan: dict, base: Distribution, k: int, generator, *, ordered: bool
-) -> tuple[list[Transform], Distribution]:
+    plan: dict, base: FlowBase, k: int, generator, *, ordered: bool
+) -> tuple[list[Transform], FlowBase]:
     """A rotation to the principal axes and a funnel onto the first ``k``; nothing if all stay."""
     d = base.n_features
     if k == d:
         return [], base
-    axes = principal_axes(base, ordered=ordered)
-    base, decoder = narrowed(
-        rotated(base, axes), k, plan["decoder"], plan["hidden_layer_sizes"], generator
-    )
+    turned, axes = base.on_principal_axes(ordered=ordered)
+    base, decoder = split(turned, k, plan["decoder"], plan["hidden_layer_sizes"], generator)
     transform = _funnel_transform(plan, k, d - k, generator)
     funnel = Funnel(d, k, decoder, transform)
     return [make_rotation(d, fixed=axes, generator=generator), funnel], base

@@ -15,23 +15,21 @@ from sklearn.decomposition import FactorAnalysis
 from sklearn.exceptions import ConvergenceWarning
 
 from skflow._compat import Interval, StrOptions
+from skflow.architectures.decoders import (
+    DECODERS,
+    IMAGE_DECODERS,
+    check_dropped,
+    check_image_decoder,
+)
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
-from skflow.distributions import StandardNormal, StudentT
+from skflow.distributions import StandardNormal
 from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
 from skflow.estimators.multiscale_layers import (
     image_layers,
     scale_shapes,
     squeeze_orders,
     table_layers,
-)
-from skflow.estimators.narrowing import (
-    DECODERS,
-    IMAGE_DECODERS,
-    check_dropped,
-    check_image_decoder,
-    reordered,
-    rotated,
 )
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, Positive
 from skflow.estimators.ranked_latents import RankedLatentsMixin
@@ -337,10 +335,10 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             return start, {**plan, "squeeze_orders": orders}
         orientation = _orientation(plan, rows.x.shape[1])
         if isinstance(orientation, FixedRotation):
-            base, directions = start.base, principal_directions(start, rows)
-            if isinstance(base, StudentT):  # its columns are not to be mixed
-                directions = torch.eye(base.n_features, dtype=torch.float64)
-            turned = rotated(base, directions)
+            directions = torch.eye(start.base.n_features, dtype=torch.float64)
+            if start.base.may_be_turned:
+                directions = principal_directions(start, rows)
+            turned = start.base.rotated(directions)
             orientation.matrix.copy_(directions)
             flow = Flow([*start.fixed.steps, orientation], [], turned)
             norms = GeneratorNorms(flow, rows)
@@ -348,12 +346,12 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             explained = norms.explained_entropy() if entropy else norms.explained_variance()
             order = explained.argsort(descending=True, stable=True)
             orientation.matrix.copy_(directions[:, order])
-            base = reordered(turned, order)
+            base = turned.reordered(order)
         else:
             contribution = self._column_ranks(start, plan, rows, generator)
             order = contribution.argsort(descending=True, stable=True)
             orientation.order.copy_(order)
-            base = reordered(start.base, order)
+            base = start.base.reordered(order)
         return Start(start.recipe, Compose([*start.fixed.steps, orientation]), base), plan
 
     def _column_ranks(self, start: Start, plan: dict, rows: Rows, generator) -> torch.Tensor:

@@ -10,11 +10,11 @@ from math import prod
 import torch
 from torch import Tensor
 
-from skflow.distributions import Decoder, Distribution, StandardDecoder, StandardNormal
+from skflow.architectures.decoders import initialized_decoder, split
+from skflow.distributions import Decoder, FlowBase, StandardDecoder, StandardNormal
 from skflow.estimators.coupling_layers import coupling_stack, make_family
 from skflow.estimators.funnel_layers import channel_decoder
 from skflow.estimators.image_layers import ImageShape, glow_coupling
-from skflow.estimators.narrowing import initialized_decoder, narrowed
 from skflow.estimators.starts import Start
 from skflow.transforms import (
     ActNorm,
@@ -28,7 +28,7 @@ from skflow.transforms import (
     squeeze_order,
 )
 
-Built = tuple[Compose, Distribution]
+Built = tuple[Compose, FlowBase]
 
 
 def table_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
@@ -37,7 +37,7 @@ def table_layers(plan: dict, start: Start, generator: torch.Generator | None) ->
     steps: list[Transform] = [_mixing(plan, plan["widths"][0], generator)]
     for width in plan["widths"][1:]:
         dropped_from = base.n_features
-        base, decoder = narrowed(base, width, plan["decoder"], hidden, generator)
+        base, decoder = split(base, width, plan["decoder"], hidden, generator)
         steps += [Funnel(dropped_from, width, decoder), _mixing(plan, width, generator)]
     return _with_prior(steps, base, plan, generator)
 
@@ -54,7 +54,7 @@ def _mixing(plan: dict, n_features: int, generator) -> Compose:
     )
 
 
-def _with_prior(steps: Sequence[Transform], base: Distribution, plan: dict, generator) -> Built:
+def _with_prior(steps: Sequence[Transform], base: FlowBase, plan: dict, generator) -> Built:
     """The prior behind all scales: the base itself, or one of fewer dimensions."""
     d, k, prior = base.n_features, plan["n_prior"], plan["prior"]
     hidden, floor = plan["hidden_layer_sizes"], plan["scale_floor"]
@@ -66,7 +66,7 @@ def _with_prior(steps: Sequence[Transform], base: Distribution, plan: dict, gene
         return Compose([*steps, factors]), StandardNormal(k).double()
     if k == d:
         return Compose([*steps, _mixing(plan, d, generator)]), base
-    base, decoder = narrowed(base, k, plan["decoder"], hidden, generator)
+    base, decoder = split(base, k, plan["decoder"], hidden, generator)
     return Compose([*steps, Funnel(d, k, decoder), _mixing(plan, k, generator)]), base
 
 

@@ -11,7 +11,8 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 from skflow._compat import Interval, StrOptions
-from skflow.estimators.narrowing import DECODERS
+from skflow.architectures.decoders import DECODERS
+from skflow.starts.bases import BASES
 
 AtLeastOne = Interval(Integral, 1, None, closed="left")
 AtLeastZero = Interval(Integral, 0, None, closed="left")
@@ -76,7 +77,7 @@ class StartParameters(SharedParameters):
     _parameter_constraints: ClassVar[dict] = {
         **SharedParameters._parameter_constraints,
         "start": [StrOptions({"auto", "standard", "whiten", "marginal"})],
-        "base": [StrOptions({"auto", "normal", "mixture", "student_t"})],
+        "base": [StrOptions({"auto", *BASES})],
         "noise": [NonNegative, Auto],
     }
 

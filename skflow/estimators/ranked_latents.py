@@ -8,7 +8,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
-from skflow.estimators.narrowing import narrowed, reordered
 from skflow.estimators.ranking import GeneratorNorms
 from skflow.estimators.reducing import ReducingFlow, check_mode
 from skflow.transforms import Factors, Funnel
@@ -132,8 +131,8 @@ class RankedLatentsMixin(ReducingFlow):
                 n_draws = 1  # nothing is open
             rest = None
         else:
-            base = reordered(self.flow_.base, order)
-            rest = narrowed(base, k, "standard", [1], torch.Generator())[1].to(z)
+            base = self.flow_.base.reordered(order)
+            rest = base.conditional(k, [1], torch.Generator()).to(z)
         total = 0
         for _ in range(n_draws):
             latent = z if rest is None else torch.cat([z, draw(rest, z)], 1)

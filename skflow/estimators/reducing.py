@@ -4,8 +4,8 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skflow.architectures.decoders import base_for, check_decoder
 from skflow.estimators.images import ImageFlow
-from skflow.estimators.narrowing import base_for, check_decoder
 from skflow.estimators.parameters import ReductionParameters
 from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
 from skflow.transforms import OrthogonalTransform

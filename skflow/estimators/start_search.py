@@ -184,7 +184,7 @@ def choose_start(
         _Space(recipe, folds, bounds, rng)
         for recipe in spaces_to_try(start, n, d, bounded=bounds is not None)
     ]
-    if base in ("normal", "student_t"):
+    if base not in ("auto", "mixture"):
         return _best(space.try_base(base=base) for space in spaces)
     normals = [space.try_base(base="normal") if base == "auto" else None for space in spaces]
     if base == "auto" and d > MAX_MIXTURE_FEATURES:

@@ -75,7 +75,7 @@ class StartedFlow(StartParameters, BaseFlow):
 
         to_fit = data.train if self.early_stopping else data.rows
         start_option, base_option = self._start_options()
-        one_candidate = start_option == "standard" and base_option in ("normal", "student_t")
+        one_candidate = start_option == "standard" and base_option not in ("auto", "mixture")
         if data.held_out is None or one_candidate:
             only = unjudged_recipe(start_option, base_option, n, d, bounded=bounds is not None)
             start = only.fit(spread_rows(to_fit), bounds, rng)

@@ -1,17 +1,15 @@
 """Where a flow starts: fixed maps of the columns and a fitted base, by a recipe of plain values."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as SklearnMixture
 from torch import Tensor
 
 from skflow.data.fit_data import Bounds
 from skflow.data.rows import Rows
-from skflow.distributions import Distribution, GaussianMixture, StandardNormal, StudentT
+from skflow.distributions import FlowBase
+from skflow.starts.bases import BASES, FitOptions
 from skflow.transforms import Bound, Compose, MarginalSpline, Standardize, Transform, Whiten
 
 REGULARISATION = 1e-4  # added to a mixture's variances, in units of the columns it is fitted on
@@ -45,34 +43,18 @@ class StartRecipe:
             steps.append(Whiten(d, self.shrinkage))
         return Compose(steps).double()
 
-    def make_base(self) -> Distribution:
+    def make_base(self) -> FlowBase:
         """Build the base, its numbers still to be set."""
-        if self.base == "mixture":
-            return GaussianMixture(self.n_mixture_components, self.n_features).double()
-        if self.base == "student_t":
-            return StudentT(self.n_features).double()
-        return StandardNormal(self.n_features).double()
+        kind = BASES[self.base].kind
+        return kind.unfitted(self.n_features, self.n_mixture_components).double()
 
     def fit_base(
         self, z: np.ndarray, seed: int, max_iter: int = MIXTURE_ITERATIONS
-    ) -> Distribution | None:
-        """Fit the base to encoded rows; None where scikit-learn's mixture cannot be fitted."""
+    ) -> FlowBase | None:
+        """Fit the base to encoded rows; None where it cannot be fitted to so few."""
         base = self.make_base()
-        if self.base != "mixture":
-            return base
-        mixture = SklearnMixture(
-            self.n_mixture_components,
-            reg_covar=self.regularisation,
-            max_iter=max_iter,
-            random_state=seed,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                base.copy_fitted(mixture.fit(z))
-            except (ValueError, np.linalg.LinAlgError):  # more components than separate rows
-                return None
-        return base
+        options = FitOptions(self.regularisation, max_iter, seed)
+        return base if BASES[self.base].fit(base, z, options) else None
 
     def fit(self, rows: Rows, bounds: Bounds, rng: np.random.RandomState) -> "Start":
         """Fit the fixed maps, then the base.
@@ -99,7 +81,7 @@ class Start:
 
     recipe: StartRecipe
     fixed: Compose
-    base: Distribution
+    base: FlowBase
 
 
 def drawn_by_weight(z: np.ndarray, weight: Tensor | None, rng: np.random.RandomState):

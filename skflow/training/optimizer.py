@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from skflow.distributions import Distribution
+from skflow.distributions.base import own_parameters
 from skflow.training.settings import Settings
 
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
@@ -17,12 +17,7 @@ EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make 
 
 def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
     """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
-    base = [
-        parameter
-        for module in flow.modules()
-        if isinstance(module, Distribution)
-        for parameter in module.parameters(recurse=False)
-    ]
+    base = own_parameters(flow)
     layers = flow.learned.modules()
     matrices = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}

@@ -1,38 +1,34 @@
-"""From the start's density of all columns to a latent one and a decoder of what is dropped.
+"""Decoders of what a flow drops, by name, beside the density of what it keeps.
 
-The product of the two is the density of the start: a narrower flow begins exactly where a square
-one does.
+The product of the two is at first the density that the flow starts from: a narrower flow begins
+exactly where a square one does.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
 
 from skflow.distributions import (
     ConditionalGaussian,
     ConditionalLowRankGaussian,
     ConditionalMixture,
     Decoder,
-    Distribution,
-    GaussianMixture,
+    FlowBase,
     LinearDecoder,
     LocationScale,
     StandardDecoder,
     StandardNormal,
     StudentT,
-    split_mixture,
 )
+from skflow.distributions.student_t import NEARLY_NORMAL
 from skflow.kernels.families import RationalQuadratic
-from skflow.kernels.moments import oriented
+from skflow.starts.bases import BASES
 from skflow.transforms import Autoregressive, FlowDecoder, StandardizedDecoder
 from skflow.transforms.flowified import MAX_REGRESSION
 
 RANK = 4  # factors of a low-rank decoder
 COMPONENTS = 8  # of a mixture decoder that no fitted mixture begins
 MAX_FULL = 100  # dropped columns of a full covariance: a row costs their square
-NEARLY_NORMAL = 50.0  # degrees of freedom that a Student-t decoder begins with
 IMAGE_DECODERS = ("auto", "gaussian", "student_t", "spline")
 DECODERS = {"auto", "gaussian", "lowrank", "full", "student_t", "mixture", "spline"}
 
@@ -78,19 +74,17 @@ def initialized_decoder(
 
 
 def base_for(decoder: str, base: str) -> str:
-    """The base to look for: a decoder other than that of a mixture begins from a normal."""
-    if base == "auto" and decoder not in ("auto", "mixture"):
-        return "student_t" if decoder == "student_t" else "normal"
-    return "mixture" if base == "auto" and decoder == "mixture" else base
+    """The base to look for: a decoder that is no base's conditional density wants a normal."""
+    if base != "auto" or decoder == "auto":
+        return base
+    return decoder if decoder in BASES else "normal"
 
 
 def check_decoder(decoder: str, base: str) -> None:
-    """Raise where the base leaves no such decoder."""
-    allowed = {
-        "mixture": ("auto", "mixture"),
-        "student_t": ("auto", "student_t"),
-    }.get(base)
-    if allowed is not None and decoder not in allowed:
+    """Raise where the decoder cannot begin as the base's conditional density."""
+    if base == "auto" or BASES[base].kind.isotropic:
+        return
+    if decoder not in ("auto", base):
         raise ValueError(
             f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
             "base='normal' or 'auto'."
@@ -114,55 +108,19 @@ def check_dropped(decoder: str, n_dropped: int) -> None:
         )
 
 
-def principal_axes(base: Distribution, *, ordered: bool) -> Tensor | None:
-    """Axes of the base's covariance, those of the largest variance first.
-
-    The identity where the columns are ``ordered`` that way already, as after whitening, and for a
-    product of Student-t, which rotating would break. None for a normal: it is the same however it
-    is turned, so the data's axes may be taken.
-    """
-    if isinstance(base, StandardNormal) and not ordered:
-        return None
-    if ordered or not isinstance(base, GaussianMixture):
-        return torch.eye(base.n_features, dtype=torch.float64)
-    return oriented(torch.linalg.eigh(base.covariance()).eigenvectors.flip(1))
-
-
-def rotated(base: Distribution, rotation: Tensor | None) -> Distribution:
-    """The density of ``x @ rotation``; a standard normal is its own."""
-    if rotation is None or not isinstance(base, GaussianMixture):
-        return base
-    return base.rotated(rotation)
-
-
-def reordered(base: Distribution, order: Tensor) -> Distribution:
-    """The density of the columns in another order."""
-    if isinstance(base, StudentT):
-        moved = copy.deepcopy(base)
-        with torch.no_grad():
-            moved.log_degrees.copy_(base.log_degrees[order])
-        return moved
-    eye = torch.eye(base.n_features, dtype=torch.float64, device=order.device)
-    return rotated(base, eye[:, order])
-
-
-def narrowed(
-    base: Distribution,
+def split(
+    base: FlowBase,
     n_kept: int,
     decoder: str,
     hidden_layer_sizes: Sequence[int],
     generator: torch.Generator | None,
-) -> tuple[Distribution, Decoder]:
-    """Split ``base``: the density of its first columns, and of the others given those."""
-    n_dropped = base.n_features - n_kept
-    if isinstance(base, GaussianMixture):
-        return split_mixture(base, n_kept, hidden_layer_sizes, generator)
-    if isinstance(base, StudentT):
-        kept, noise = StudentT(n_kept).double(), StudentT(n_dropped).double()
-        with torch.no_grad():
-            kept.log_degrees.copy_(base.log_degrees[:n_kept])
-            noise.log_degrees.copy_(base.log_degrees[n_kept:])
-        return kept, LocationScale(noise, n_kept, hidden_layer_sizes, generator=generator)
-    kind = "gaussian" if decoder == "auto" else decoder
-    made = _MAKE[kind](n_dropped, n_kept, hidden_layer_sizes, generator)
-    return StandardNormal(n_kept).double(), made
+) -> tuple[FlowBase, Decoder]:
+    """The density of the first columns of ``base``, and of the others given those.
+
+    The latter is the base's own conditional density unless the decoder is of another kind, which
+    begins as the conditional of a normal, near N(0, I).
+    """
+    if decoder == "auto" or not base.isotropic:
+        return base.split(n_kept, hidden_layer_sizes, generator)
+    made = _MAKE[decoder](base.n_features - n_kept, n_kept, hidden_layer_sizes, generator)
+    return base.marginal(n_kept), made

@@ -1,0 +1,1 @@
+"""The learned stacks that an estimator chooses from."""

@@ -1,0 +1,1 @@
+"""The classical density that a flow starts from."""

@@ -1,0 +1,57 @@
+"""The bases that a flow may start from, by name: of which kind each is, and how it is fitted."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as SklearnMixture
+
+from skflow.distributions import FlowBase, GaussianMixture, StandardNormal, StudentT
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How hard to look, and from which random numbers."""
+
+    regularisation: float  # added to variances, in units of the columns
+    max_iter: int
+    seed: int
+
+
+def fit_mixture(base: GaussianMixture, z: np.ndarray, options: FitOptions) -> bool:
+    """Fit by expectation maximisation; False where there are too few separate rows."""
+    mixture = SklearnMixture(
+        len(base.means),
+        reg_covar=options.regularisation,
+        max_iter=options.max_iter,
+        random_state=options.seed,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        try:
+            base.copy_fitted(mixture.fit(z))
+        except (ValueError, np.linalg.LinAlgError):
+            return False
+    return True
+
+
+def nothing_to_fit(base: FlowBase, z: np.ndarray, options: FitOptions) -> bool:
+    """Leave the base as it is made."""
+    return True
+
+
+@dataclass(frozen=True)
+class BaseOption:
+    """A kind of base, and how one is fitted in place to encoded rows; False where it cannot be."""
+
+    kind: type[FlowBase]
+    fit: Callable[..., bool] = nothing_to_fit
+
+
+BASES = {
+    "normal": BaseOption(StandardNormal),
+    "mixture": BaseOption(GaussianMixture, fit_mixture),
+    "student_t": BaseOption(StudentT),
+}
