@@ -7,9 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.base import Distribution
-from skflow.transforms.base import Compose, TrainingTerm, Transform, forward_with
+from skflow.transforms.base import Transform
+from skflow.transforms.compose import Compose
 from skflow.transforms.ledger import Ledger
 from skflow.transforms.noise import Draw, Noise, fresh_draw, mean_draw, no_noise
+from skflow.transforms.training_term import TrainingTerm
 
 
 class Flow(nn.Module):
@@ -60,8 +62,8 @@ class Flow(nn.Module):
         self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
     ) -> Tensor:
         """One draw of the likelihood bound: the log-density itself where that is exact."""
-        z, of_fixed = forward_with(self.fixed, x, context, noise)
-        z, of_learned = forward_with(self.learned, z, context, noise)
+        z, of_fixed = self.fixed(x, self.fixed.taken(context), noise)
+        z, of_learned = self.learned(z, self.learned.taken(context), noise)
         return self.base.log_prob(z, context) + (of_fixed + of_learned)
 
     def log_prob(
@@ -107,7 +109,8 @@ class Flow(nn.Module):
             "jacobian": the log-volume of all maps, and minus the log-density of added noise.
         """
         transform = Compose([self.fixed, self.learned])
-        z, volume, dropped = transform.forward_in_parts(x, context, noise)
+        given = transform.taken(context)
+        z, volume, dropped = transform.forward_in_parts(x, given, noise)
         return {"latent": self.base.log_prob(z, context), "dropped": dropped, "jacobian": volume}
 
     def encode_booked(self, x: Tensor, ledger: Ledger, noise: Noise | None = None) -> Tensor:
@@ -137,8 +140,8 @@ class Flow(nn.Module):
 
     def encode(self, x: Tensor, context: Tensor | None = None, noise: Noise = no_noise) -> Tensor:
         """Latent rows z of data rows ``x``, by default on the mean path."""
-        z, _ = forward_with(self.fixed, x, context, noise)
-        return forward_with(self.learned, z, context, noise)[0]
+        z, _ = self.fixed(x, self.fixed.taken(context), noise)
+        return self.learned(z, self.learned.taken(context), noise)[0]
 
     def decode(self, z: Tensor, context: Tensor | None = None, draw: Draw = mean_draw) -> Tensor:
         """Data rows x of latent rows ``z``; what z leaves open is, by default, at its mean."""

@@ -9,23 +9,18 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from skflow.transforms.base import (
-    Compose,
-    StochasticTransform,
-    Transform,
-    forward_with,
-    initialize_with,
-    inverse_with,
-)
+from skflow.transforms.base import Transform
+from skflow.transforms.compose import Compose
 from skflow.transforms.from_torch import DROPOUTS, from_torch, is_exactly
+from skflow.transforms.wrapper import Wrapper
 
 Shape = tuple[int, ...]
 
 
-class Flowified(StochasticTransform):
+class Flowified(Wrapper):
     """A network as a transform, between rows of its own input and output shapes.
 
-    Made by `flowify`.
+    Made by `flowify`. Either way rows may as well be flat.
 
     Parameters
     ----------
@@ -36,7 +31,7 @@ class Flowified(StochasticTransform):
     """
 
     def __init__(self, transform: Transform, input_shape: Shape, output_shape: Shape):
-        super().__init__()
+        super().__init__(transform.n_context)
         self.transform = transform
         self.input_shape = input_shape
         self.output_shape = output_shape
@@ -54,29 +49,18 @@ class Flowified(StochasticTransform):
             )
         return rows.reshape(rows.shape[0], math.prod(shape))
 
-    def forward(self, x, context=None, noise=None):
-        """Map ``x`` of the input shape, or flat, to z of the output shape; V of shape (n,)."""
-        flat = self._flat(x, self.input_shape)
-        z, contribution = forward_with(self.transform, flat, context, noise)
-        return z.reshape(len(z), *self.output_shape), contribution
+    def _run(self, x, context, noise, books):
+        z = books.run(self.transform, self._flat(x, self.input_shape), context, noise)
+        return z.reshape(len(z), *self.output_shape)
 
-    def forward_in_parts(self, x, context=None, noise=None):
-        """As `forward`, the contribution in two: what volume gives, and log p(dropped | z)."""
-        flat = self._flat(x, self.input_shape)
-        z, *parts = self.transform.forward_in_parts(flat, context, noise)
-        return z.reshape(len(z), *self.output_shape), *parts
-
-    def inverse(self, z, context=None, draw=None):
-        """Map ``z`` of the output shape, or flat, to x of the input shape."""
-        flat = self._flat(z, self.output_shape)
-        x = inverse_with(self.transform, flat, context, draw)
+    def _inverse(self, z, context, draw):
+        x = self.transform._inverse(self._flat(z, self.output_shape), context, draw)
         return x.reshape(len(x), *self.input_shape)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
-        """Fit decoders to rows x as far as that is cheap; imported weights stay."""
+    def _initialize(self, x, weight, context, noise):
+        # Fits decoders to rows x as far as that is cheap; imported weights stay.
         flat = self._flat(x, self.input_shape)
-        z = initialize_with(self.transform, flat, weight, context, noise)
+        z = self.transform._initialize(flat, weight, context, noise)
         return z.reshape(len(z), *self.output_shape)
 
 

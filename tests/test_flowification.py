@@ -10,7 +10,7 @@ from skflow.distributions import StandardNormal
 from skflow.flow import Flow
 from skflow.flowification import flowify
 from skflow.transforms.augment import Augment
-from skflow.transforms.base import Compose
+from skflow.transforms.compose import Compose
 from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw, no_noise, shared_noise
 from skflow.transforms.tile import Tile
 from tests.contract.integration import (

@@ -131,7 +131,7 @@ def _channel_funnel(plan, shape: ImageShape, kept: int, generator) -> Funnel:
     transform: Transform | None = None
     if plan["funnel"] == "coupling":
         network = ConvNet(dropped, family.n_parameters, kept, hidden, generator=generator)
-        transform = Coupling(n_kept, family, n_kept=0, network=network)
+        transform = Coupling(n_kept, family, n_kept=0, network=network, n_context=n_dropped)
     elif plan["funnel"] == "dense":
         transform = ConditionalLinear(n_kept, n_dropped, height * width)
     decoder = channel_decoder(plan, latent, dropped, generator)
@@ -150,8 +150,9 @@ def channel_decoder(plan, latent: ImageShape, dropped: ImageShape, generator) ->
             network = ConvNet(
                 seen, family.n_parameters, dropped[0] - kept, hidden, generator=generator
             )
+            n_kept = kept * prod(latent[1:])
             steps.append(
-                Coupling(n_dropped, family, n_kept=kept * prod(latent[1:]), network=network)
+                Coupling(n_dropped, family, n_kept=n_kept, network=network, n_context=prod(latent))
             )
         return FlowDecoder(n_dropped, Compose(steps))
     noise = (

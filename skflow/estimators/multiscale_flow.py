@@ -459,5 +459,5 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 def _orientation(plan: dict, n_features: int) -> FixedRotation | Permutation:
     """The last fixed map: to the ranked directions, or to the ranked columns."""
     if plan["directions"]:
-        return FixedRotation(n_features)
+        return FixedRotation(n_features).double()
     return Permutation(n_features, order=torch.arange(n_features))

@@ -198,6 +198,7 @@ def _checkerboard_coupling(
             family,
             n_kept=len(kept),
             network=ZeroFilledRows(network, d + n_context, seen, moving),
+            n_context=n_context,
         ),
         Permutation(d, order=order.argsort()),
     ]
@@ -211,7 +212,8 @@ def _cell_noise(
         return None
     family, n_hidden = Affine(), plan["n_hidden_channels"] // 2
     network = ConvNet(shape, family.n_parameters, shape[0], n_hidden, generator=generator)
-    steps: list[Transform] = [Coupling(prod(shape), family, n_kept=0, network=network)]
+    d = prod(shape)
+    steps: list[Transform] = [Coupling(d, family, n_kept=0, network=network, n_context=d)]
     if shape[1] * shape[2] > 1:
         for parity in (0, 1):
             steps += _checkerboard_coupling(

@@ -11,13 +11,13 @@ from skflow.transforms.argmax import BinaryArgmax, GumbelArgmax, SoftplusArgmax
 from skflow.transforms.augment import Augment
 from skflow.transforms.autoregressive import Autoregressive
 from skflow.transforms.base import (
-    Compose,
     DimensionwiseTransform,
-    StochasticTransform,
+    DroppingTransform,
     Transform,
 )
 from skflow.transforms.batch_norm import BatchNorm
 from skflow.transforms.bounds import Bound
+from skflow.transforms.compose import Compose
 from skflow.transforms.convolution import (
     ExactConvolution,
     SelfNormalizingConvolution,
@@ -72,6 +72,7 @@ from skflow.transforms.standardize import Standardize, Whiten
 from skflow.transforms.standardized_decoder import StandardizedDecoder
 from skflow.transforms.tile import Tile
 from skflow.transforms.vae import VAE
+from skflow.transforms.wrapper import Wrapper
 
 __all__ = [
     "VAE",
@@ -92,6 +93,7 @@ __all__ = [
     "DenseLinear",
     "Dequantize",
     "DimensionwiseTransform",
+    "DroppingTransform",
     "Elementwise",
     "ExactConvolution",
     "FactorisedTransform",
@@ -132,10 +134,10 @@ __all__ = [
     "Standardize",
     "StandardizedDecoder",
     "StochasticPermutation",
-    "StochasticTransform",
     "Tile",
     "Transform",
     "Whiten",
+    "Wrapper",
     "dirac_kernel",
     "flowified_average_pool",
     "flowified_convolution",

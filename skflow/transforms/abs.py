@@ -8,14 +8,13 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from skflow.distributions.signs import Signs
-from skflow.transforms.base import StochasticTransform
+from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.bounds import Bound
 from skflow.transforms.conditioner import Conditioner, chosen_columns
-from skflow.transforms.noise import fresh_draw, fresh_noise
 from skflow.transforms.random_choice import drawn_choice
 
 
-class _AbsTransform(StochasticTransform):
+class _AbsTransform(Transform):
     """What both directions share: the chosen columns and a distribution of their signs.
 
     Parameters
@@ -42,7 +41,7 @@ class _AbsTransform(StochasticTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         chosen = chosen_columns(n_features, columns)
         self.signs = Signs(len(chosen))
         self.conditioner = Conditioner(
@@ -64,7 +63,7 @@ class _AbsTransform(StochasticTransform):
         return self._on_chosen(x, signs * x[:, self.columns])
 
 
-class Abs(_AbsTransform):
+class Abs(_AbsTransform, DroppingTransform):
     r"""Absolute values, opened to the whole line; going back, signs are drawn.
 
     .. math::
@@ -112,29 +111,23 @@ class Abs(_AbsTransform):
         super().__init__(
             n_features, columns, hidden_layer_sizes, n_context=n_context, generator=generator
         )
-        lower = torch.full((n_features,), -math.inf, dtype=torch.float64)
+        lower = torch.full((n_features,), -math.inf)
         upper = torch.full_like(lower, math.inf)
         lower[self.columns] = 0.0
         upper[self.columns] = limit
         self.opening = Bound(lower, upper)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         z = self.opening.initialize(self._folded(x), weight)
         self.conditioner.initialize(z, weight)
         return z
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, volume = self.opening(self._folded(x))
         signs = torch.where(x[:, self.columns] < 0, -1.0, 1.0).to(x)
         return z, volume, self.signs.log_prob(signs, self._log_odds(z, context))
 
-    def forward(self, x, context=None, noise=None):
-        z, volume, log_signs = self.forward_in_parts(x, context)
-        return z, volume + log_signs
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         signs = draw(self.signs, self._log_odds(z, context))
         return self._with_signs(self.opening.inverse(z), signs)
 
@@ -159,13 +152,11 @@ class GenerativeAbs(_AbsTransform):
 
     exact = False
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         self.conditioner.initialize(x, weight)
-        return self.forward(x, context, noise)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         log_odds = self._log_odds(x, context)
         log_p = torch.stack([logsigmoid(log_odds), logsigmoid(-log_odds)], 2)
         one_hot, log_q = drawn_choice(log_p, noise(x, 2 * len(self.columns)).view_as(log_p))
@@ -173,5 +164,5 @@ class GenerativeAbs(_AbsTransform):
         contribution = torch.where(possible, -log_q.sum(1), -torch.inf)
         return self._with_signs(x, one_hot[..., 0] - one_hot[..., 1]), contribution
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return self._folded(z)

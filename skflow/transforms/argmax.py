@@ -12,14 +12,13 @@ from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.moments import weighted_mean
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_noise
+from skflow.transforms.base import Transform
 
 SLACK = 2.0  # roundings by which the largest number leads: a tie would be another code
 UNSEEN = 0.5  # rows added to every level, so that one without any has a finite logarithm
 
 
-class ArgmaxTransform(StochasticTransform):
+class ArgmaxTransform(Transform):
     r"""Columns of codes 0 .. K - 1 to real numbers from which the codes can be read off.
 
     A generative surjection: the inverse reads the codes, z is drawn from a q(z | x) that has the
@@ -67,7 +66,7 @@ class ArgmaxTransform(StochasticTransform):
         n_context: int,
         generator: torch.Generator | None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         self.n_levels = [int(k) for k in n_levels]
         if not self.n_levels or min(self.n_levels) < 1:
             raise ValueError(f"every column needs at least one level; got n_levels={n_levels}")
@@ -99,8 +98,7 @@ class ArgmaxTransform(StochasticTransform):
         """Rows of codes one-hot, as booleans."""
         return code[:, self.column] == self.level
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         code = self._codes(x)
         seen = self._chosen(code).to(x)
         if context is not None:
@@ -162,7 +160,7 @@ class LargestOfAll(ArgmaxTransform):
         gap = SLACK * torch.finfo(top.dtype).eps * top.detach().abs().clamp_min(1)
         return torch.where(chosen, top, torch.minimum(numbers, top - gap))
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return self._by_column(z).argmax(2).to(z)
 
 
@@ -291,12 +289,11 @@ class GumbelArgmax(LargestOfAll):
         log_q = torch.where(chosen, 0.0, log_rate - e)
         return v, log_q_top.sum(1) + log_q.sum(1)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         rows = len(x) * weighted_mean(self._chosen(self._codes(x)).to(x), weight)
         n_levels = (self.last_code + 1)[self.column]
         self.log_share.copy_(((rows + UNSEEN) / (len(x) + UNSEEN * n_levels)).log())
-        return self.forward(x, context, noise)[0]
+        return self._forward(x, context, noise)[0]
 
 
 class BinaryArgmax(ArgmaxTransform):
@@ -369,7 +366,7 @@ class BinaryArgmax(ArgmaxTransform):
         v = torch.where(free, u, torch.where(positive, size, -size))
         return v, log_q - torch.where(free, 0.0, logsigmoid(u)).sum(1)
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         digits = (z > 0) * self.value
         pattern = digits.new_zeros(len(z), len(self.n_levels)).index_add(1, self.owner, digits)
         return torch.where(pattern > self.last_code, pattern - self.leading, pattern).to(z)

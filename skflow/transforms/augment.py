@@ -9,11 +9,10 @@ from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_noise
+from skflow.transforms.base import Transform
 
 
-class Augment(StochasticTransform):
+class Augment(Transform):
     r"""``z = (x, u)`` with Gaussian noise u that a network may fit to x.
 
     .. math:: u \sim q(u | x) = N(\mu(x), \mathrm{diag}(\sigma(x)^2)), \qquad V = -\log q(u | x).
@@ -51,7 +50,7 @@ class Augment(StochasticTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         self.n_features = n_features
         self.n_added = n_added
         if network is None:
@@ -60,8 +59,7 @@ class Augment(StochasticTransform):
             )
         self.network = network
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         seen = x if context is None else torch.cat([x, context], 1)
         mean, raw = self.network(clamp_inputs(seen))
         log_scale = bounded_log_scale(raw).T
@@ -70,7 +68,7 @@ class Augment(StochasticTransform):
         log_q = (-0.5 * eps * eps - log_scale - LOG_SQRT_2PI).sum(1)
         return torch.cat([x, u], 1), -log_q
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return z[:, : self.n_features]
 
 

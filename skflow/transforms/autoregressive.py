@@ -40,7 +40,7 @@ class Autoregressive(DimensionwiseTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         self.family = family
         self.n_features = n_features
         self.network = MaskedMLP(
@@ -55,12 +55,12 @@ class Autoregressive(DimensionwiseTransform):
         context = None if context is None else clamp_inputs(context)
         return self.network(clamp_inputs(x), context, only)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         parameters = self._parameters_given(x, context)
         z, log_derivative = self.family.forward(x.T.contiguous(), parameters)
         return z.T, log_derivative.T
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         target = z.T.contiguous()
         x = torch.zeros_like(z)
         for i in range(self.n_features):

@@ -1,13 +1,12 @@
 """What a transform is: a map from data x to latent z that knows its likelihood contribution."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from skflow.transforms.ledger import Ledger
-from skflow.transforms.noise import Draw, Noise
+from skflow.transforms.noise import Draw, Noise, fresh_draw, fresh_noise
 
 
 class Transform(nn.Module, ABC):
@@ -15,9 +14,18 @@ class Transform(nn.Module, ABC):
 
     .. math:: \log p(x) = \mathrm{E}_{q(z|x)}[\log p(z) + V(x, z) + E(x, z)]
 
-    Subclasses are final. They give `forward` and `inverse`; bijections and inference
-    surjections are exact (E = 0). In training mode a layer may give a contribution of which only
-    the gradient is to be trusted; in evaluation mode it is what it says.
+    Bijections and inference surjections are exact (E = 0). In training mode a layer may give a
+    contribution of which only the gradient is to be trusted; in evaluation mode it is what it says.
+
+    Users call `forward`, `inverse` and `initialize`. These check the context and fill in where
+    randomness comes from, once, and call the methods of the same names with an underscore, which
+    are the mathematics. Subclasses are final and give `_forward` and `_inverse`, and `_initialize`
+    where data set some of their numbers.
+
+    Parameters
+    ----------
+    n_context : int, default=0
+        Width of the context that the layer takes; 0 for none.
 
     Attributes
     ----------
@@ -31,83 +39,39 @@ class Transform(nn.Module, ABC):
 
     exact: bool = True
 
-    @abstractmethod
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Map ``x`` of shape (n, d) to z; also the contribution V of shape (n,), in nats."""
+    def __init__(self, n_context: int = 0):
+        super().__init__()
+        self.n_context = n_context
 
-    @abstractmethod
-    def inverse(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """The generative direction, from z to x."""
+    # -- what users call ----------------------------------------------------------------------
 
-    def inverse_after(
-        self, following: "Transform", z: Tensor, context: Tensor | None, draw: Draw | None
-    ) -> Tensor:
-        """The inverse of this transform after that of ``following``, which comes behind it.
-
-        A transform that knows what values there are may guide how they are drawn.
-        """
-        return inverse_with(self, inverse_with(following, z, context, draw), context, draw)
-
-    def forward_in_parts(
-        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `forward`, the contribution in two: what volume gives, and log p(dropped | z)."""
-        z, contribution = forward_with(self, x, context, noise)
-        return z, contribution, torch.zeros_like(contribution)
-
-    def forward_booked(
-        self, x: Tensor, context: Tensor | None, noise: Noise | None, ledger: Ledger
-    ) -> Tensor:
-        """As `forward`; the contribution goes into ``ledger``, to whom it belongs."""
-        z, contribution = forward_with(self, x, context, noise)
-        ledger.spread(contribution)
-        if z.shape != x.shape:
-            ledger.open(z.shape[1])
-        return z
-
-    @torch.no_grad()
-    def initialize(
-        self, x: Tensor, weight: Tensor | None = None, context: Tensor | None = None
-    ) -> Tensor:
-        """Set data-dependent parameters from rows ``x`` and their weights; return z."""
-        return self.forward(x, context)[0]
-
-
-class DimensionwiseTransform(Transform):
-    """A transform whose contribution is a sum over dimensions."""
-
-    @abstractmethod
-    def forward_per_dimension(
-        self, x: Tensor, context: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """As `forward`, the contribution kept apart by dimension: shape (n, d)."""
-
-    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        z, contributions = self.forward_per_dimension(x, context)
-        return z, contributions.sum(1)
-
-    def forward_booked(self, x, context, noise, ledger):
-        z, contributions = self.forward_per_dimension(x, context)
-        ledger.book(contributions)
-        return z
-
-
-class StochasticTransform(Transform):
-    """A transform that draws in one of its directions, or wraps others that may.
-
-    Both directions take one argument more, which says where the randomness comes from; without it
-    torch's global generator is used.
-    """
-
-    @abstractmethod
     def forward(
         self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
     ) -> tuple[Tensor, Tensor]:
-        """As `Transform.forward`; z is drawn with ``noise`` where it is not a function of x."""
+        """Map ``x`` of shape (n, d) to z; also the contribution V of shape (n,), in nats.
 
-    @abstractmethod
+        Where z is not a function of x it is drawn with ``noise``, by default from torch's global
+        generator.
+        """
+        self._check_context(x, context)
+        return self._forward(x, context, fresh_noise() if noise is None else noise)
+
     def inverse(self, z: Tensor, context: Tensor | None = None, draw: Draw | None = None) -> Tensor:
-        """As `Transform.inverse`; what z leaves open is drawn with ``draw``."""
+        """The generative direction, from z to x; what z leaves open is drawn with ``draw``."""
+        self._check_context(z, context)
+        return self._inverse(z, context, fresh_draw() if draw is None else draw)
+
+    def inverse_after(
+        self, following: "Transform", z: Tensor, context: Tensor | None, draw: Draw
+    ) -> Tensor:
+        """The inverse of this transform after that of ``following``, the one behind it.
+
+        Each takes the context if it takes one. Who knows what values there are may guide how they
+        are drawn.
+        """
+        for step in (self, following):
+            step._check_context(z, step.taken(context))
+        return self._inverse_after(following, z, context, draw)
 
     @torch.no_grad()
     def initialize(
@@ -117,96 +81,113 @@ class StochasticTransform(Transform):
         context: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
-        """As `Transform.initialize`; z is drawn with ``noise`` where it is no function of x."""
-        return self.forward(x, context, noise)[0]
+        """Set data-dependent parameters from rows ``x`` and their weights; return z."""
+        self._check_context(x, context)
+        return self._initialize(x, weight, context, fresh_noise() if noise is None else noise)
 
+    def forward_in_parts(
+        self, x: Tensor, context: Tensor | None = None, noise: Noise | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`, the contribution in two: what volume gives, and log p(dropped | z)."""
+        self._check_context(x, context)
+        return self._forward_in_parts(x, context, fresh_noise() if noise is None else noise)
 
-def forward_with(
-    step: Transform, x: Tensor, context: Tensor | None, noise: Noise | None
-) -> tuple[Tensor, Tensor]:
-    """Run any transform forward, with noise if it takes some."""
-    if isinstance(step, StochasticTransform):
-        return step(x, context, noise)
-    return step(x, context)
+    def forward_booked(
+        self, x: Tensor, context: Tensor | None, noise: Noise | None, ledger: Ledger
+    ) -> Tensor:
+        """As `forward`; the contribution goes into ``ledger``, to whom it belongs."""
+        self._check_context(x, context)
+        return self._forward_booked(x, context, fresh_noise() if noise is None else noise, ledger)
 
+    # -- the mathematics ----------------------------------------------------------------------
 
-def initialize_with(
-    step: Transform,
-    x: Tensor,
-    weight: Tensor | None,
-    context: Tensor | None,
-    noise: Noise | None,
-) -> Tensor:
-    """Initialise any transform, with noise if it takes some."""
-    if isinstance(step, StochasticTransform):
-        return step.initialize(x, weight, context, noise)
-    return step.initialize(x, weight, context)
+    @abstractmethod
+    def _forward(self, x: Tensor, context: Tensor | None, noise: Noise) -> tuple[Tensor, Tensor]:
+        """See `forward`; the context is there if and only if the layer takes one."""
 
+    @abstractmethod
+    def _inverse(self, z: Tensor, context: Tensor | None, draw: Draw) -> Tensor:
+        """See `inverse`."""
 
-def inverse_with(step: Transform, z: Tensor, context: Tensor | None, draw: Draw | None) -> Tensor:
-    """Run any transform backward, with draws if it takes some."""
-    if isinstance(step, StochasticTransform):
-        return step.inverse(z, context, draw)
-    return step.inverse(z, context)
+    def _inverse_after(
+        self, following: "Transform", z: Tensor, context: Tensor | None, draw: Draw
+    ) -> Tensor:
+        """See `inverse_after`."""
+        z = following._inverse(z, following.taken(context), draw)
+        return self._inverse(z, self.taken(context), draw)
 
+    def _initialize(
+        self, x: Tensor, weight: Tensor | None, context: Tensor | None, noise: Noise
+    ) -> Tensor:
+        return self._forward(x, context, noise)[0]
 
-class Compose(StochasticTransform):
-    """Several transforms, the first one nearest to the data."""
+    def _forward_in_parts(
+        self, x: Tensor, context: Tensor | None, noise: Noise
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        z, contribution = self._forward(x, context, noise)
+        return z, contribution, torch.zeros_like(contribution)
 
-    def __init__(self, transforms: Iterable[Transform]):
-        super().__init__()
-        self.steps = nn.ModuleList(transforms)
-
-    @property
-    def exact(self) -> bool:  # type: ignore[override]
-        return all(step.exact for step in self.steps)
-
-    def forward(self, x, context=None, noise=None):
-        total = x.new_zeros(x.shape[0])
-        for step in self.steps:
-            x, contribution = forward_with(step, x, context, noise)
-            total = total + contribution
-        return x, total
-
-    def forward_in_parts(self, x, context=None, noise=None):
-        volume, dropped = x.new_zeros(x.shape[0]), x.new_zeros(x.shape[0])
-        for step in self.steps:
-            x, more_volume, more_dropped = step.forward_in_parts(x, context, noise)
-            volume, dropped = volume + more_volume, dropped + more_dropped
-        return x, volume, dropped
-
-    def forward_booked(self, x, context, noise, ledger):
-        for step in self.steps:
-            x = step.forward_booked(x, context, noise, ledger)
-        return x
-
-    def inverse(self, z, context=None, draw=None):
-        for step in reversed(self.steps):
-            z = inverse_with(step, z, context, draw)
+    def _forward_booked(
+        self, x: Tensor, context: Tensor | None, noise: Noise, ledger: Ledger
+    ) -> Tensor:
+        z, contribution = self._forward(x, context, noise)
+        ledger.spread(contribution)
+        if z.shape != x.shape:
+            ledger.open(z.shape[1])
         return z
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
-        for step in self.steps:
-            x = initialize_with(step, x, weight, context, noise)
-        return x
+    # -- the context --------------------------------------------------------------------------
+
+    def _check_context(self, rows: Tensor, context: Tensor | None) -> None:
+        wanted = (len(rows), self.n_context) if self.n_context else None
+        given = None if context is None else tuple(context.shape)
+        if given != wanted:
+            takes = "no context" if wanted is None else f"a context of shape {wanted}"
+            got = "none" if given is None else f"one of shape {given}"
+            raise ValueError(f"{type(self).__name__} takes {takes}, got {got}.")
+
+    def taken(self, context: Tensor | None) -> Tensor | None:
+        """The context as this layer takes it: none if it takes none."""
+        return context if self.n_context else None
 
 
-class TrainingTerm(nn.Module):
-    """A loss that a layer asks for beside the likelihood, such as a reconstruction.
+class DimensionwiseTransform(Transform):
+    """A transform whose contribution is a sum over dimensions.
 
-    The layer's pass in training mode leaves it in ``pending``, one number per row in nats; the
-    flow collects it and the loop adds it to the loss. It is no part of any contribution.
+    Subclasses give `_forward_per_dimension` in place of `_forward`.
     """
 
-    pending: Tensor | None = None
+    def forward_per_dimension(
+        self, x: Tensor, context: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, the contribution kept apart by dimension: shape (n, d)."""
+        self._check_context(x, context)
+        return self._forward_per_dimension(x, context)
 
-    def take(self) -> Tensor | None:
-        """Give away what the last pass left."""
-        term, self.pending = self.pending, None
-        return term
+    @abstractmethod
+    def _forward_per_dimension(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See `forward_per_dimension`."""
 
-    def train(self, mode: bool = True):
-        """Switch mode; a term that nobody took is dropped."""
-        self.pending = None
-        return super().train(mode)
+    def _forward(self, x, context, noise):
+        z, contributions = self._forward_per_dimension(x, context)
+        return z, contributions.sum(1)
+
+    def _forward_booked(self, x, context, noise, ledger):
+        z, contributions = self._forward_per_dimension(x, context)
+        ledger.book(contributions)
+        return z
+
+
+class DroppingTransform(Transform):
+    """A transform that drops a part of x, of which it has the density given z.
+
+    Subclasses give `_forward_in_parts` in place of `_forward`.
+    """
+
+    @abstractmethod
+    def _forward_in_parts(self, x, context, noise):
+        """See `forward_in_parts`."""
+
+    def _forward(self, x, context, noise):
+        z, volume, log_dropped = self._forward_in_parts(x, context, noise)
+        return z, volume + log_dropped

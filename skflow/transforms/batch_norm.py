@@ -59,11 +59,11 @@ class BatchNorm(DimensionwiseTransform):
     def _per_column(self, values):
         return values.repeat_interleave(self.n_positions)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         gain = self.weight / self.scale
         z = (x - self._per_column(self.mean)) * self._per_column(gain) + self._per_column(self.bias)
         return z, self._per_column(gain.abs().log()).expand_as(x)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         x = (z - self._per_column(self.bias)) * self._per_column(self.scale / self.weight)
         return x + self._per_column(self.mean)

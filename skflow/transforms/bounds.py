@@ -20,7 +20,7 @@ class Bound(DimensionwiseTransform):
     Parameters
     ----------
     lower, upper : Tensor of shape (d,)
-        In the units of x; infinite where there is none.
+        In the units of x; infinite where there is none. Their dtype is the layer's.
     half_line : {"softplus", "log"}
     """
 
@@ -32,7 +32,7 @@ class Bound(DimensionwiseTransform):
         super().__init__()
         if half_line not in ("softplus", "log"):
             raise ValueError(f"half_line must be 'softplus' or 'log', got {half_line!r}")
-        lower, upper = (torch.as_tensor(b, dtype=torch.float64) for b in (lower, upper))
+        lower, upper = (1.0 * torch.as_tensor(b) for b in (lower, upper))
         if not (lower < upper).all():
             raise ValueError("every lower bound must be below its upper bound")
         self.half_line = half_line
@@ -41,21 +41,20 @@ class Bound(DimensionwiseTransform):
         # Typical distance of a half-line's data from its bound; set by `initialize`.
         self.register_buffer("scale", torch.ones_like(lower))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         finite_lower = torch.where(self.lower.isfinite(), self.lower, 0.0)
         finite_upper = torch.where(self.upper.isfinite(), self.upper, 0.0)
         distance = (
             torch.where(self.lower.isfinite(), x - finite_lower, finite_upper - x).median(0).values
         )
         self.scale.copy_(torch.where(distance > 0, distance, 1.0))
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
     def _kinds(self):
         has_lower, has_upper = self.lower.isfinite(), self.upper.isfinite()
         return has_lower & has_upper, has_lower & ~has_upper, has_upper & ~has_lower
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         both, below, above = self._kinds()
         lower = torch.where(self.lower.isfinite(), self.lower, 0.0)
         upper = torch.where(self.upper.isfinite(), self.upper, 1.0)
@@ -83,7 +82,7 @@ class Bound(DimensionwiseTransform):
         inside = (x >= self.lower) & (x <= self.upper)
         return z, torch.where(inside, log_derivative, -torch.inf)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         both, below, above = self._kinds()
         lower = torch.where(self.lower.isfinite(), self.lower, 0.0)
         upper = torch.where(self.upper.isfinite(), self.upper, 1.0)

@@ -76,7 +76,7 @@ class SquareConvolution(FactorisedTransform):
     def _learn(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Convolve, without the bias; also log|det T(w)|, of which only the gradient counts."""
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         images = x.reshape(-1, *self.image_shape)
         if self.training:
             z, surrogate = self._learn(images)
@@ -89,7 +89,7 @@ class SquareConvolution(FactorisedTransform):
     def _without_bias(self, z: Tensor) -> Tensor:
         return z.reshape(-1, *self.image_shape) - self.bias[:, None, None]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return self._solve(self._without_bias(z).flatten(1))
 
 
@@ -162,9 +162,9 @@ class SelfNormalizingConvolution(SquareConvolution):
         surrogate = surrogate - (backward * transposed(forward.detach()) * self.count).sum()
         return self._convolve(images, forward), surrogate
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         if not self.learned_inverse:
-            return super().inverse(z, context)
+            return super()._inverse(z, context, draw)
         return self._convolve(self._without_bias(z), self.backward_weight).flatten(1)
 
     @torch.no_grad()

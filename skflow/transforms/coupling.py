@@ -50,7 +50,7 @@ class Coupling(DimensionwiseTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         self.family = family
         self.n_kept = n_features // 2 if n_kept is None else n_kept
         if network is None:
@@ -73,15 +73,15 @@ class Coupling(DimensionwiseTransform):
         moved, log_derivative = self.family.forward(moving, self._parameters_given(kept, context))
         return torch.cat([kept, moved.T], 1), log_derivative
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         z, log_derivative = self._move(x, context)
         return z, log_derivative.sum(0)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         z, log_derivative = self._move(x, context)
         return z, torch.cat([torch.zeros_like(x[:, : self.n_kept]), log_derivative.T], 1)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         kept = z[:, : self.n_kept]
         moved = z[:, self.n_kept :].T.contiguous()
         moving = self.family.inverse(moved, self._parameters_given(kept, context))

@@ -114,7 +114,7 @@ class SquareLinear(FactorisedTransform):
     def _learn(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map rows (m, n_channels); also log|det W|, of which only the gradient counts."""
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         rows = to_channels(x, self.n_positions)
         if self.training:
             z, surrogate = self._learn(rows)
@@ -123,11 +123,11 @@ class SquareLinear(FactorisedTransform):
             z, log_det = torch.addmm(self.bias, rows, self.weight.T), self.log_det
         return to_rows(z, self.n_positions), (self.n_positions * log_det).expand(x.shape[0])
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.map_linearly(self.weight, self.n_positions)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         rows = to_channels(z, self.n_positions) - self.bias
         return to_rows(self._solve(rows), self.n_positions)
 

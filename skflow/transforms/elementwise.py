@@ -39,11 +39,11 @@ class Elementwise(DimensionwiseTransform):
         # In the kernels' layout rows come last: a channel's positions are already side by side.
         return x.T.contiguous().view(self.weight.shape[1], -1)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         z, log_derivative = self.family.forward(self._by_channel(x), self.weight)
         return z.reshape(x.T.shape).T, log_derivative.reshape(x.T.shape).T
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return self.family.inverse(self._by_channel(z), self.weight).reshape(z.T.shape).T
 
 
@@ -73,11 +73,11 @@ class PReLU(DimensionwiseTransform):
     def _per_column(self):
         return self.log_slope.repeat_interleave(self.n_positions)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         log_slope = torch.where(x < 0, self._per_column(), 0.0)
         return x * log_slope.exp(), log_slope
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return z * torch.exp(-torch.where(z < 0, self._per_column(), 0.0))
 
 
@@ -92,11 +92,11 @@ class LeakyReLU(DimensionwiseTransform):
             )
         self.negative_slope = negative_slope
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         z = F.leaky_relu(x, self.negative_slope)
         return z, torch.where(x < 0, math.log(self.negative_slope), torch.zeros_like(x))
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return F.leaky_relu(z, 1 / self.negative_slope)
 
 
@@ -115,11 +115,11 @@ class SmoothLeakyReLU(DimensionwiseTransform):
             raise ValueError(f"slope must be in (0, 1] to be invertible, got {slope}")
         self.slope = slope
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         z = self.slope * x + (1 - self.slope) * F.softplus(x)
         return z, torch.log(self.slope + (1 - self.slope) * torch.sigmoid(x))
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         x = F.leaky_relu(z, 1 / self.slope)
         for _ in range(self.NEWTON_STEPS):
             value, log_derivative = self.forward_per_dimension(x)
@@ -162,18 +162,17 @@ class ActNorm(DimensionwiseTransform):
     def _per_column(self, values):
         return values.repeat_interleave(self.n_positions)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         if self.by_data:
             weight = None if weight is None else weight.repeat_interleave(self.n_positions)
             mean, scale = weighted_moments(to_channels(x, self.n_positions), weight)
             self.shift.copy_(mean)
             self.log_scale.copy_(-scale.log())
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         shift, log_scale = self._per_column(self.shift), self._per_column(self.log_scale)
         return (x - shift) * log_scale.exp(), log_scale.expand_as(x)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return z * torch.exp(-self._per_column(self.log_scale)) + self._per_column(self.shift)

@@ -10,11 +10,10 @@ from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.base import DroppingTransform
 
 
-class Factors(StochasticTransform):
+class Factors(DroppingTransform):
     r"""x is described by few factors z and noise: ``x = W z + b + s e``, and z is drawn given x.
 
     .. math:: V = \log p(x | z) - \log q(z | x)
@@ -81,19 +80,13 @@ class Factors(StochasticTransform):
             return mean, log_q
         shift, raw = self.encoder(clamp_inputs(x)).mT
         log_scale = bounded_log_scale(raw)
-        noise = fresh_noise() if noise is None else noise
         eps = noise(x, mean.shape[1])
         step = torch.linalg.solve_triangular(root.T, (log_scale.exp() * eps).T, upper=True).T
         return mean + shift + step, log_q - (0.5 * eps * eps + log_scale).sum(1)
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, log_q = self._encode(x, noise)
         return z, (-log_q).expand(len(x)), self.decoder.log_prob(x, z)
 
-    def forward(self, x, context=None, noise=None):
-        z, minus_log_q, log_p = self.forward_in_parts(x, context, noise)
-        return z, minus_log_q + log_p
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         return draw(self.decoder, z)

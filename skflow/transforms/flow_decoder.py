@@ -16,7 +16,8 @@ class FlowDecoder(Decoder):
     ----------
     n_features : int
     transform : Transform
-        From rows of ``n_features`` columns to as many, with a context.
+        From rows of ``n_features`` columns to as many, with a context; or without, if z tells it
+        nothing.
     """
 
     def __init__(self, n_features: int, transform: Transform):
@@ -26,15 +27,16 @@ class FlowDecoder(Decoder):
         self.base = StandardNormal(n_features)
 
     def log_prob(self, x, context=None):
-        z, contribution = self.transform(x, context)
+        z, contribution = self.transform(x, self.transform.taken(context))
         return self.base.log_prob(z) + contribution
 
     def sample(self, n, context=None, generator=None):
-        return self.transform.inverse(self.base.sample(n, generator=generator), context)
+        z = self.base.sample(n, generator=generator)
+        return self.transform.inverse(z, self.transform.taken(context))
 
     def mean(self, context: Tensor) -> Tensor:
         """Image of the normal's centre."""
         centre = torch.zeros(
             len(context), self.n_features, dtype=context.dtype, device=context.device
         )
-        return self.transform.inverse(centre, context)
+        return self.transform.inverse(centre, self.transform.taken(context))

@@ -20,7 +20,8 @@ from skflow.distributions import Decoder, LinearDecoder, LocationScale, Standard
 from skflow.networks.convolutional import ConvNet
 from skflow.networks.mlp import MLP
 from skflow.transforms.augment import Augment
-from skflow.transforms.base import Compose, Transform
+from skflow.transforms.base import Transform
+from skflow.transforms.compose import Compose
 from skflow.transforms.elementwise import ActNorm
 from skflow.transforms.funnel import Funnel
 from skflow.transforms.pooling import MaxPool

@@ -6,19 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions import Decoder
-from skflow.transforms.base import (
-    StochasticTransform,
-    Transform,
-    forward_with,
-    initialize_with,
-    inverse_with,
-)
+from skflow.transforms.base import Transform
 from skflow.transforms.dense import to_channels, to_rows
 from skflow.transforms.linear import LULinear
-from skflow.transforms.noise import fresh_draw
+from skflow.transforms.wrapper import Wrapper
 
 
-class Funnel(StochasticTransform):
+class Funnel(Wrapper):
     r"""Some columns are dropped, the kept ones go through a bijection that may look at those.
 
     With x split into kept :math:`x_+` and dropped :math:`x_-`,
@@ -39,7 +33,10 @@ class Funnel(StochasticTransform):
         Density of the dropped columns, in ascending order, given z (and the context).
     transform : Transform, optional
         The bijection f of the kept columns, given the dropped ones (and the context) as its
-        context: `Coupling` with ``n_kept=0``, `Autoregressive`, `ConditionalLinear` or any other.
+        context: `Coupling` with ``n_kept=0``, `Autoregressive`, `ConditionalLinear`; or any other
+        that takes no context.
+    n_context : int
+        Width of the context, 0 for none.
 
     References
     ----------
@@ -67,8 +64,10 @@ class Funnel(StochasticTransform):
         kept: int | Sequence[int],
         decoder: Decoder,
         transform: Transform | None = None,
+        *,
+        n_context: int = 0,
     ):
-        super().__init__()
+        super().__init__(n_context)
         chosen = list(range(kept)) if isinstance(kept, int) else [int(i) for i in kept]
         rest = sorted(set(range(n_features)) - set(chosen))
         if not chosen or len(chosen) + len(rest) != n_features or not rest:
@@ -79,6 +78,11 @@ class Funnel(StochasticTransform):
         if decoder.n_features != len(rest):
             raise ValueError(
                 f"the decoder is for {decoder.n_features} columns, but {len(rest)} are dropped."
+            )
+        if transform is not None and transform.n_context not in (0, len(rest) + n_context):
+            raise ValueError(
+                f"the transform takes a context of width {transform.n_context}, but {len(rest)} "
+                f"columns are dropped and the funnel's own context has {n_context}."
             )
         self.decoder = decoder
         self.transform = transform
@@ -94,41 +98,28 @@ class Funnel(StochasticTransform):
     def _beside(columns: Tensor, context: Tensor | None) -> Tensor:
         return columns if context is None else torch.cat([columns, context], 1)
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _run(self, x, context, noise, books):
         z, dropped = x[:, self.kept], x[:, self.dropped]
-        log_det = x.new_zeros(x.shape[0])
+        going_on, closing = books.part(self.kept), books.part(self.dropped)
         if self.transform is not None:
-            z, log_det = forward_with(self.transform, z, self._beside(dropped, context), noise)
-        return z, log_det, self.decoder.log_prob(dropped, self._beside(z, context))
-
-    def forward(self, x, context=None, noise=None):
-        z, log_det, log_dropped = self.forward_in_parts(x, context, noise)
-        return z, log_det + log_dropped
-
-    def forward_booked(self, x, context, noise, ledger):
-        z, dropped = x[:, self.kept], x[:, self.dropped]
-        going_on, closing = ledger.part(self.kept), ledger.part(self.dropped)
-        if self.transform is not None:
-            beside = self._beside(dropped, context)
-            z = self.transform.forward_booked(z, beside, noise, going_on)
-        closing.spread(self.decoder.log_prob(dropped, self._beside(z, context)))
-        ledger.close(going_on, closing)
+            z = going_on.run(self.transform, z, self._beside(dropped, context), noise)
+        closing.drop(self.decoder.log_prob(dropped, self._beside(z, context)))
+        books.close(going_on, closing)
         return z
 
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         dropped = draw(self.decoder, self._beside(z, context))
         kept = z
         if self.transform is not None:
-            kept = inverse_with(self.transform, z, self._beside(dropped, context), draw)
+            beside = self.transform.taken(self._beside(dropped, context))
+            kept = self.transform._inverse(z, beside, draw)
         return torch.cat([kept, dropped], 1)[:, self.restored]
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         z, dropped = x[:, self.kept], x[:, self.dropped]
         if self.transform is not None:
-            beside = self._beside(dropped, context)
-            z = initialize_with(self.transform, z, weight, beside, noise)
+            beside = self.transform.taken(self._beside(dropped, context))
+            z = self.transform._initialize(z, weight, beside, noise)
         self.decoder.initialize(dropped, self._beside(z, context), weight)
         return z
 
@@ -147,7 +138,7 @@ class ConditionalLinear(Transform):
     """
 
     def __init__(self, n_features: int, n_context: int, n_positions: int = 1):
-        super().__init__()
+        super().__init__(n_context)
         self.linear = LULinear(n_features, n_positions)
         self.mixing = nn.Parameter(torch.zeros(n_context // n_positions, n_features // n_positions))
 
@@ -155,9 +146,9 @@ class ConditionalLinear(Transform):
         positions = self.linear.n_positions
         return to_rows(to_channels(context, positions) @ self.mixing, positions)
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         z, contribution = self.linear(x)
         return z + self._shift(context), contribution
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return self.linear.inverse(z - self._shift(context))

@@ -3,13 +3,8 @@
 import torch
 from torch import Tensor
 
-from skflow.transforms.base import (
-    StochasticTransform,
-    Transform,
-    forward_with,
-    initialize_with,
-    inverse_with,
-)
+from skflow.transforms.base import Transform
+from skflow.transforms.wrapper import Wrapper
 
 
 def squeeze_order(n_channels: int, height: int, width: int) -> Tensor:
@@ -25,7 +20,7 @@ def squeeze_order(n_channels: int, height: int, width: int) -> Tensor:
     return blocks.permute(0, 2, 4, 1, 3).reshape(-1)
 
 
-class OnFirst(StochasticTransform):
+class OnFirst(Wrapper):
     """Another transform on the first columns; the others pass unchanged.
 
     With a coupling in front that gives the others their distribution given the first ones, this
@@ -33,7 +28,7 @@ class OnFirst(StochasticTransform):
     """
 
     def __init__(self, n_columns: int, transform: Transform):
-        super().__init__()
+        super().__init__(transform.n_context)
         self.n_columns = n_columns
         self.transform = transform
 
@@ -41,29 +36,17 @@ class OnFirst(StochasticTransform):
     def exact(self) -> bool:  # type: ignore[override]
         return self.transform.exact
 
-    def forward(self, x, context=None, noise=None):
-        first = x[:, : self.n_columns]
-        z, contribution = forward_with(self.transform, first, context, noise)
-        return torch.cat([z, x[:, self.n_columns :]], 1), contribution
+    def _run(self, x, context, noise, books):
+        first, rest = slice(None, self.n_columns), slice(self.n_columns, None)
+        of_first, of_rest = books.part(first), books.part(rest)
+        z = of_first.run(self.transform, x[:, first], context, noise)
+        books.join(of_first, of_rest)
+        return torch.cat([z, x[:, rest]], 1)
 
-    def forward_in_parts(self, x, context=None, noise=None):
-        z, *parts = self.transform.forward_in_parts(x[:, : self.n_columns], context, noise)
-        return torch.cat([z, x[:, self.n_columns :]], 1), *parts
-
-    def forward_booked(self, x, context, noise, ledger):
-        position = torch.arange(x.shape[1], device=x.device)
-        first, rest = (
-            ledger.part(p) for p in (position[: self.n_columns], position[self.n_columns :])
-        )
-        z = self.transform.forward_booked(x[:, : self.n_columns], context, noise, first)
-        ledger.join(first, rest)
-        return torch.cat([z, x[:, self.n_columns :]], 1)
-
-    def inverse(self, z, context=None, draw=None):
-        x = inverse_with(self.transform, z[:, : self.n_columns], context, draw)
+    def _inverse(self, z, context, draw):
+        x = self.transform._inverse(z[:, : self.n_columns], context, draw)
         return torch.cat([x, z[:, self.n_columns :]], 1)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
-        z = initialize_with(self.transform, x[:, : self.n_columns], weight, context, noise)
+    def _initialize(self, x, weight, context, noise):
+        z = self.transform._initialize(x[:, : self.n_columns], weight, context, noise)
         return torch.cat([z, x[:, self.n_columns :]], 1)

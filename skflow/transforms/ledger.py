@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from skflow.transforms.books import Books
 
-class Ledger:
+
+class Ledger(Books):
     r"""Contributions of the layers that rows have gone through, by dimension and by column.
 
     `Transform.forward_booked` writes into it. ``by_column`` is of the columns the rows began with,
@@ -28,7 +30,7 @@ class Ledger:
     Parameters
     ----------
     x : Tensor of shape (n, d)
-        The rows before the first layer.
+        The rows before the first layer; of any other shape, they count as flat.
     weight : Tensor of shape (n,), optional
         Where given, one account is kept for all rows, their sum by these weights: the mean for
         weights of 1/n, without an account for every row.
@@ -55,11 +57,20 @@ class Ledger:
     """
 
     def __init__(self, x: Tensor, weight: Tensor | None = None):
+        x = x.flatten(1)
         self._weight = weight
         self.by_dimension = torch.zeros_like(x if weight is None else x[:1])
         self.by_column = torch.zeros_like(self.by_dimension)
         # Shares of the columns (second axis) in the present dimensions; both ways they sum to 1.
         self._shares = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+
+    def run(self, step, x, context, noise):
+        """Run a layer, which books for itself."""
+        return step._forward_booked(x, step.taken(context), noise, self)
+
+    def drop(self, log_prob: Tensor) -> None:
+        """Spread the log-density of what is dropped: nobody in particular has made it."""
+        self.spread(log_prob)
 
     def book(self, contributions: Tensor) -> None:
         """Add one contribution for every row and present dimension: shape (n, d)."""
@@ -104,7 +115,7 @@ class Ledger:
         self.by_dimension = self.by_column.new_zeros(n, n_dimensions)
         self._shares = self._shares.new_full((n_dimensions, d), 1 / d)
 
-    def part(self, dimensions: Tensor) -> "Ledger":
+    def part(self, dimensions: Tensor | slice) -> "Ledger":
         """The accounts of some dimensions alone; what is booked there is not booked here."""
         part = Ledger(self.by_column)
         part._weight = self._weight
@@ -112,13 +123,13 @@ class Ledger:
         part._shares = self._shares[dimensions]
         return part
 
-    def join(self, *parts: "Ledger") -> None:
+    def join(self, *parts):
         """Go on with the accounts of parts, side by side."""
         self._add_columns(parts)
         self.by_dimension = torch.cat([part.by_dimension for part in parts], 1)
         self._shares = torch.cat([part._shares for part in parts])
 
-    def close(self, going_on: "Ledger", closing: "Ledger") -> None:
+    def close(self, going_on, closing):
         """Go on with one part; the other keeps what it has, in ``by_column``."""
         self._add_columns((going_on, closing))
         self.by_dimension, self._shares = going_on.by_dimension, going_on._shares

@@ -56,18 +56,18 @@ class LULinear(Transform):
         lower, upper = self._factors()
         return (lower @ upper)[self.order]
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         lower, upper = self._factors()
         rows = to_channels(x, self.n_positions)
         z = (rows @ upper.T @ lower.T)[:, self.order] + self.bias
         log_det = self.n_positions * self.log_diagonal.sum()
         return to_rows(z, self.n_positions), log_det.expand(x.shape[0])
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.map_linearly(self.weight, self.n_positions)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         lower, upper = self._factors()
         rows = (to_channels(z, self.n_positions) - self.bias)[:, self.order.argsort()]
         y = torch.linalg.solve_triangular(lower, rows.T, upper=False)
@@ -98,12 +98,12 @@ class Permutation(DimensionwiseTransform):
             order = torch.randperm(n_features, generator=generator)
         self.register_buffer("order", order.clone())
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         return x[:, self.order], torch.zeros_like(x)
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.reorder(self.order)
         return x[:, self.order]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return z[:, self.order.argsort()]

@@ -47,14 +47,13 @@ class MarginalSpline(DimensionwiseTransform):
     def __init__(self, n_features: int, n_knots: int, min_gap: float = 1e-5):
         super().__init__()
         self.min_gap = min_gap
-        line = torch.linspace(-3, 3, n_knots, dtype=torch.float64).repeat(n_features, 1)
+        line = torch.linspace(-3, 3, n_knots).repeat(n_features, 1)
         self.register_buffer("knots_x", line.clone())
         self.register_buffer("knots_z", line.clone())
         self.register_buffer("slopes", torch.ones_like(line))
         self.register_buffer("tails", torch.ones_like(line[:, :2]))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         n_knots = self.knots_x.shape[1]
         levels = (torch.arange(n_knots, dtype=x.dtype, device=x.device) - 0.5) / (n_knots - 2)
         end = min(0.5 / len(x), 0.25 / (n_knots - 2))
@@ -81,7 +80,7 @@ class MarginalSpline(DimensionwiseTransform):
         ends = ends.minimum(secant[:, [0, -1]])
         self.tails.copy_(ends.minimum(1 / deviation))
         self.slopes.copy_(torch.cat([ends[:, :1], inner, ends[:, 1:]], 1))
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
     def _bins_at(self, position: Tensor, knots: Tensor):
         index = torch.searchsorted(knots[:, 1:-1].contiguous(), position, right=True)
@@ -94,7 +93,7 @@ class MarginalSpline(DimensionwiseTransform):
         height = pick(self.knots_z, index + 1) - bottom
         return left, width, bottom, height, pick(self.slopes, index), pick(self.slopes, index + 1)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         x = x.T.contiguous()
         low, high = self.knots_x[:, :1], self.knots_x[:, -1:]
         clamped = torch.minimum(torch.maximum(x, low), high)
@@ -104,7 +103,7 @@ class MarginalSpline(DimensionwiseTransform):
         z = z + (x - clamped) * tail_slope
         return z.T, torch.where(outside, tail_slope.log(), log_derivative).T
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         z = z.T.contiguous()
         low, high = self.knots_z[:, :1], self.knots_z[:, -1:]
         clamped = torch.minimum(torch.maximum(z, low), high)

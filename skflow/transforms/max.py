@@ -10,9 +10,8 @@ from skflow.distributions.categorical import Categorical
 from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.half_normal import MEAN, half_normal_of, log_half_normal
 from skflow.kernels.moments import weighted_mean
-from skflow.transforms.base import StochasticTransform
+from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.conditioner import Conditioner, chosen_columns
-from skflow.transforms.noise import fresh_draw, fresh_noise
 from skflow.transforms.random_choice import drawn_choice
 
 
@@ -63,7 +62,7 @@ class BelowMaximum(Decoder):
         return (MEAN * log_scale.exp()).scatter(1, logits.argmax(1, keepdim=True), 0.0)
 
 
-class _MaxTransform(StochasticTransform):
+class _MaxTransform(Transform):
     """What both directions share: the distribution of the numbers below a maximum.
 
     Parameters
@@ -85,7 +84,7 @@ class _MaxTransform(StochasticTransform):
         n_context: int,
         generator: torch.Generator | None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         self.decoder = BelowMaximum(group_size)
         self.conditioner = Conditioner(
             n_seen, 2, group_size, hidden_layer_sizes, n_context=n_context, generator=generator
@@ -97,7 +96,7 @@ class _MaxTransform(StochasticTransform):
         return torch.cat([logits.T, self.log_scale + bounded_log_scale(raw.T)], 1)
 
 
-class Max(_MaxTransform):
+class Max(_MaxTransform, DroppingTransform):
     r"""``z = max(x)`` of some columns; going back, its place and the columns below it are drawn.
 
     .. math:: V = \log P(k | z) + \log p(x_{-k} | z, k)
@@ -166,8 +165,7 @@ class Max(_MaxTransform):
         maximum = group.amax(1, keepdim=True)
         return torch.cat([maximum, x[:, self.others]], 1), maximum - group
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         z, offsets = self._maximum_and_offsets(x)
         # Half-normal offsets have their scale as root mean square; a maximum's own does not count.
         square = weighted_mean(offsets.square(), weight)
@@ -177,16 +175,12 @@ class Max(_MaxTransform):
         self.conditioner.initialize(z, weight)
         return z
 
-    def forward(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, offsets = self._maximum_and_offsets(x)
-        return z, self.decoder.log_prob(offsets, self._parameters_given(z, context))
-
-    def forward_in_parts(self, x, context=None, noise=None):
-        z, log_dropped = self.forward(x, context)
+        log_dropped = self.decoder.log_prob(offsets, self._parameters_given(z, context))
         return z, torch.zeros_like(log_dropped), log_dropped
 
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         offsets = draw(self.decoder, self._parameters_given(z, context))
         return torch.cat([z[:, :1] - offsets, z[:, 1:]], 1)[:, self.restored]
 
@@ -239,15 +233,13 @@ class GenerativeMax(_MaxTransform):
         )
         self.column = column
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         self.conditioner.initialize(x, weight)
         # In units of the column: the others are as far below it as it varies.
         self.log_scale.fill_(self.conditioner.units.scale[self.column].log())
-        return self.forward(x, context, noise)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         parameters = self._parameters_given(x, context)
         k = self.decoder.n_features
         log_p = parameters.chunk(2, 1)[0].log_softmax(1)
@@ -262,7 +254,7 @@ class GenerativeMax(_MaxTransform):
         c = self.column
         return x[:, c : c + 1], torch.cat([x[:, :c], x[:, c + 1 :]], 1)
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         maximum = z[:, : self.decoder.n_features].amax(1, keepdim=True)
         others = z[:, self.decoder.n_features :]
         return torch.cat([others[:, : self.column], maximum, others[:, self.column :]], 1)

@@ -27,15 +27,14 @@ class OrderedCone(DimensionwiseTransform):
         n_gaps = n_numbers - 1
         self.gaps = Bound(torch.zeros(n_gaps), torch.full((n_gaps,), math.inf))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         self.gaps.initialize(x.diff(dim=1), weight)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         opened, volume = self.gaps.forward_per_dimension(x.diff(dim=1))
         first = x[:, :1]
         return torch.cat([first, opened], 1), torch.cat([torch.zeros_like(first), volume], 1)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return torch.cat([z[:, :1], self.gaps.inverse(z[:, 1:])], 1).cumsum(1)

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from skflow.distributions.categorical import Categorical
-from skflow.transforms.base import StochasticTransform
+from skflow.transforms.base import DroppingTransform
 from skflow.transforms.bounds import Bound
 from skflow.transforms.conditioner import Conditioner, chosen_columns
-from skflow.transforms.noise import fresh_draw
 
 
-class Partition(StochasticTransform):
+class Partition(DroppingTransform):
     r"""Each interval of a column to the whole line; going back, the interval is drawn.
 
     With the interval e of x and its map :math:`f_e` onto the line (see `Bound`: the logit, or the
@@ -28,8 +27,8 @@ class Partition(StochasticTransform):
     Parameters
     ----------
     n_features : int
-    cuts : sequence of float
-        Ascending; one interval more than cuts.
+    cuts : sequence of float or Tensor
+        Ascending; one interval more than cuts. A tensor's dtype is the layer's.
     column : int, default=0
     hidden_layer_sizes : sequence of int
     n_context : int
@@ -60,17 +59,18 @@ class Partition(StochasticTransform):
     def __init__(
         self,
         n_features: int,
-        cuts: Sequence[float],
+        cuts: Sequence[float] | Tensor,
         column: int = 0,
         hidden_layer_sizes: Sequence[int] = (64, 64),
         *,
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         chosen_columns(n_features, [column])
         self.column = column
-        edges = torch.tensor([-math.inf, *cuts, math.inf], dtype=torch.float64)
+        inner = 1.0 * torch.as_tensor(cuts)
+        edges = torch.cat([inner.new_tensor([-math.inf]), inner, inner.new_tensor([math.inf])])
         if len(cuts) < 1 or not edges[1:-1].isfinite().all() or not (edges.diff() > 0).all():
             raise ValueError(f"cuts must be one or more finite numbers in ascending order: {cuts}")
         self.lines = Bound(edges[:-1], edges[1:])
@@ -80,8 +80,8 @@ class Partition(StochasticTransform):
             generator=generator,
         )  # fmt: skip
         self.register_buffer("cuts", edges[1:-1].clone())
-        inner = [edges[1] - 1, *(0.5 * (edges[1:-2] + edges[2:-1])), edges[-2] + 1]
-        self.register_buffer("inner_points", torch.stack(inner))
+        inside = [edges[1] - 1, *(0.5 * (edges[1:-2] + edges[2:-1])), edges[-2] + 1]
+        self.register_buffer("inner_points", torch.stack(inside))
 
     def interval(self, x: Tensor) -> Tensor:
         """Number of the interval in which each row of x is: shape (n,)."""
@@ -94,8 +94,7 @@ class Partition(StochasticTransform):
         c = self.column
         return torch.cat([x[:, :c], values, x[:, c + 1 :]], 1)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         values, number = x[:, self.column], self.interval(x)
         last = len(self.cuts)
         for half_line, distance in (
@@ -118,16 +117,11 @@ class Partition(StochasticTransform):
         z = self._with_column(x, lines.gather(1, number))
         return z, log_derivative.gather(1, number)[:, 0], number
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, volume, number = self._opened(x)
         return z, volume, self.intervals.log_prob(number, self._logits(z, context))
 
-    def forward(self, x, context=None, noise=None):
-        z, volume, log_interval = self.forward_in_parts(x, context)
-        return z, volume + log_interval
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         number = draw(self.intervals, self._logits(z, context)).long()
         column = z[:, self.column, None].expand(-1, len(self.cuts) + 1)
         # Rounding may reach the upper cut, which belongs to the next interval.

@@ -3,8 +3,7 @@
 from torch import Tensor
 
 from skflow.distributions.plackett_luce import PlackettLuce
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.base import Transform
 
 
 def take_points(points: Tensor, order: Tensor) -> Tensor:
@@ -12,7 +11,7 @@ def take_points(points: Tensor, order: Tensor) -> Tensor:
     return points.gather(1, order.long()[..., None].expand_as(points))
 
 
-class StochasticPermutation(StochasticTransform):
+class StochasticPermutation(Transform):
     r"""The points of a set in a random order, in both directions: V = 0.
 
     Forward and backward all n! orders are equally likely, so
@@ -39,12 +38,10 @@ class StochasticPermutation(StochasticTransform):
     def _reorder(self, x, order):
         return take_points(x.unflatten(1, (self.n_points, self.dim)), order).flatten(1)
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         order = noise(x, self.n_points).argsort(dim=1, stable=True)
         return self._reorder(x, order), x.new_zeros(x.shape[0])
 
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         equal = z.new_zeros(z.shape[0], self.n_points)
         return self._reorder(z, draw(PlackettLuce(self.n_points), equal))

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from skflow.distributions.base import Decoder
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.moments import weighted_mean
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_draw
+from skflow.transforms.base import DroppingTransform
 
 
 class OffsetDecoder(Decoder):
@@ -74,7 +73,7 @@ class OffsetDecoder(Decoder):
         return offsets.flatten().expand(len(context), -1)
 
 
-class MaxPool(StochasticTransform):
+class MaxPool(DroppingTransform):
     """``z = max(x)`` in every group of columns.
 
     With the offsets ``d = z - x``, the contribution is ``log p(d)`` of `OffsetDecoder`: the map to
@@ -102,20 +101,16 @@ class MaxPool(StochasticTransform):
         maximum = groups.amax(2)
         return maximum, (maximum[..., None] - groups).flatten(1)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         z, offsets = self._maximum_and_offsets(x)
         self.decoder.initialize(offsets, z, weight)
         return z
 
-    def forward(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, offsets = self._maximum_and_offsets(x)
-        return z, self.decoder.log_prob(offsets, z)
-
-    def forward_in_parts(self, x, context=None, noise=None):
-        z, log_dropped = self.forward(x)
+        log_dropped = self.decoder.log_prob(offsets, z)
         return z, torch.zeros_like(log_dropped), log_dropped
 
-    def inverse(self, z, context=None, draw=None):
-        offsets = (fresh_draw() if draw is None else draw)(self.decoder, z)
+    def _inverse(self, z, context, draw):
+        offsets = draw(self.decoder, z)
         return z.repeat_interleave(self.decoder.group_size, 1) - offsets

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from skflow.transforms.base import TrainingTerm
+from skflow.transforms.training_term import TrainingTerm
 
 TOLERANCE_MEMORY = 0.9  # of the running error that an adaptive weight answers to
 WEIGHT_STEP = 0.01  # exponent of an adaptive weight's change, per pass and relative excess

@@ -11,10 +11,9 @@ from skflow.distributions.signs import Signs
 from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.half_normal import half_normal_of, log_half_normal, normal_of
 from skflow.kernels.moments import weighted_mean
-from skflow.transforms.base import StochasticTransform
+from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.bounds import Bound
 from skflow.transforms.conditioner import Conditioner, chosen_columns
-from skflow.transforms.noise import fresh_draw, fresh_noise
 
 UNSEEN = 0.5  # rows added to either sign, so that one without any has a finite logarithm
 
@@ -27,7 +26,7 @@ def _root_mean_square(x: Tensor, used: Tensor, weight: Tensor | None) -> Tensor:
     return torch.where(known, square / torch.where(known, share, 1.0), 1.0).sqrt()
 
 
-class ReLU(StochasticTransform):
+class ReLU(DroppingTransform):
     r"""The positive part of columns on one line with a model of what a ReLU forgets.
 
     A ReLU keeps a positive x and forgets where at or below zero another one was, so its latent has
@@ -74,7 +73,7 @@ class ReLU(StochasticTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         chosen = chosen_columns(n_features, columns)
         others = sorted(set(range(n_features)) - set(chosen))
         k = len(chosen)
@@ -92,8 +91,7 @@ class ReLU(StochasticTransform):
         log_odds, raw = self.conditioner(x[:, self.others], context)
         return self.log_odds + log_odds.T, self.log_scale + bounded_log_scale(raw.T)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         chosen = x[:, self.columns]
         positive = chosen > 0
         typical = torch.where(positive, chosen, torch.nan).nanmedian(0).values
@@ -102,9 +100,9 @@ class ReLU(StochasticTransform):
         n_positive = weighted_mean(positive.to(x), weight) * len(x)
         self.log_odds.copy_(((n_positive + UNSEEN) / (len(x) - n_positive + UNSEEN)).log())
         self.conditioner.initialize(x[:, self.others], weight)
-        return self.forward(x, context)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         chosen = x[:, self.columns]
         log_odds, log_scale = self._log_odds_and_log_scale(x, context)
         positive = chosen > 0
@@ -118,12 +116,7 @@ class ReLU(StochasticTransform):
         volume = torch.where(positive, log_above, log_below).sum(1)
         return z, volume, self.signs.log_prob(signs, log_odds)
 
-    def forward(self, x, context=None, noise=None):
-        z, volume, log_signs = self.forward_in_parts(x, context)
-        return z, volume + log_signs
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         log_odds, log_scale = self._log_odds_and_log_scale(z, context)
         chosen = z[:, self.columns]
         below = -log_scale.exp() * half_normal_of(-chosen)
@@ -133,7 +126,7 @@ class ReLU(StochasticTransform):
         )
 
 
-class GenerativeReLU(StochasticTransform):
+class GenerativeReLU(Transform):
     r"""Columns with an atom at zero to the whole line; going back, ``x = max(z, 0)``.
 
     A positive x stays as it is; for x = 0 a z below zero is drawn from a half-normal q, given the
@@ -167,7 +160,7 @@ class GenerativeReLU(StochasticTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         chosen = chosen_columns(n_features, columns)
         self.conditioner = Conditioner(
             n_features, 1, len(chosen), hidden_layer_sizes, n_context=n_context, generator=generator
@@ -175,15 +168,13 @@ class GenerativeReLU(StochasticTransform):
         self.log_scale = nn.Parameter(torch.zeros(len(chosen)))
         self.register_buffer("columns", torch.tensor(chosen), persistent=False)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         chosen = x[:, self.columns]
         self.log_scale.copy_(_root_mean_square(chosen, chosen > 0, weight).log())
         self.conditioner.initialize(x, weight)
-        return self.forward(x, context, noise)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         chosen = x[:, self.columns]
         log_scale = self.log_scale + bounded_log_scale(self.conditioner(x, context)[0].T)
         ratio = half_normal_of(noise(x, len(self.columns)))
@@ -192,5 +183,5 @@ class GenerativeReLU(StochasticTransform):
         contribution = torch.where((chosen >= 0).all(1), -log_q, -torch.inf)
         return x.index_copy(1, self.columns, z), contribution
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return z.index_copy(1, self.columns, z[:, self.columns].clamp_min(0))

@@ -77,8 +77,7 @@ class OrthogonalTransform(Transform):
             self.train(False)
         return self
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         if self.by_data:
             rows = to_channels(x, self.n_positions)
             if weight is not None:
@@ -90,17 +89,17 @@ class OrthogonalTransform(Transform):
             if variance[0] > NO_SPREAD * variance[-1]:
                 self.fixed.copy_(oriented(axes.flip(1)))
             self.train(self.training)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         z = to_channels(x, self.n_positions) @ self.matrix()
         return to_rows(z, self.n_positions), x.new_zeros(x.shape[0])
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.turn(self.matrix(), self.n_positions)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         x = to_channels(z, self.n_positions) @ self.matrix().T
         return to_rows(x, self.n_positions)
 
@@ -176,16 +175,16 @@ class FixedRotation(Transform):
 
     def __init__(self, n_features: int):
         super().__init__()
-        self.register_buffer("matrix", torch.eye(n_features, dtype=torch.float64))
+        self.register_buffer("matrix", torch.eye(n_features))
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         return x @ self.matrix, x.new_zeros(x.shape[0])
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.turn(self.matrix)
         return x @ self.matrix
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return z @ self.matrix.T
 
 

@@ -6,16 +6,16 @@ from torch import Tensor
 from skflow.distributions import Decoder
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.moments import weighted_moments
-from skflow.transforms.base import Compose, StochasticTransform, Transform
+from skflow.transforms.base import DroppingTransform, Transform
+from skflow.transforms.compose import Compose
 from skflow.transforms.dense import to_channels
 from skflow.transforms.flow_decoder import FlowDecoder
-from skflow.transforms.noise import fresh_draw, fresh_noise
 
 SLACK = 4.0  # roundings by which a point stays inside its cell: else it would round to another
 TOLERANCE = 1e-6  # of a step: how far beyond its cell a point may seem to be
 
 
-class LatticeTransform(StochasticTransform):
+class LatticeTransform(Transform):
     """What both directions share: the lattice and the levels as a network is to see them.
 
     The cell of a level is the half-open interval of one step around it.
@@ -23,12 +23,15 @@ class LatticeTransform(StochasticTransform):
     Parameters
     ----------
     step, origin : Tensor of shape (d,)
-        Distance of neighbouring levels of each column, and one of its levels.
+        Distance of neighbouring levels of each column, and one of its levels. Their dtype is the
+        layer's.
     n_levels : Tensor of shape (d,), optional
         The levels are the origin and so many less one above it: nothing is rounded to others.
     n_positions : int, default=1
         Columns that share the units in which a network sees them: the positions of a channel, for
         rows laid out as (channels, positions).
+    n_context : int
+        Width of the context, 0 for none.
     """
 
     step: Tensor
@@ -44,9 +47,10 @@ class LatticeTransform(StochasticTransform):
         *,
         n_levels: Tensor | None = None,
         n_positions: int = 1,
+        n_context: int = 0,
     ):
-        super().__init__()
-        step, origin = (torch.as_tensor(v, dtype=torch.float64) for v in (step, origin))
+        super().__init__(n_context)
+        step, origin = (1.0 * torch.as_tensor(v) for v in (step, origin))
         if step.ndim != 1 or step.shape != origin.shape or not (step > 0).all():
             raise ValueError(
                 f"step and origin must have one number per column, every step positive; got shapes "
@@ -57,7 +61,7 @@ class LatticeTransform(StochasticTransform):
         count = torch.full_like(step, torch.inf) if n_levels is None else torch.as_tensor(n_levels)
         self.register_buffer("step", step)
         self.register_buffer("origin", origin)
-        self.register_buffer("n_levels", count.to(torch.float64))
+        self.register_buffer("n_levels", count.to(step))
         self.register_buffer("centre", origin.clone())
         self.register_buffer("scale", step.clone())
 
@@ -114,7 +118,7 @@ class Dequantize(LatticeTransform):
 
     Parameters
     ----------
-    step, origin, n_levels, n_positions
+    step, origin, n_levels, n_positions, n_context
         See `LatticeTransform`.
     transform : Transform, optional
         The bijection T of d columns, with the levels (in units of their spread, as `initialize`
@@ -148,32 +152,39 @@ class Dequantize(LatticeTransform):
         *,
         n_levels: Tensor | None = None,
         n_positions: int = 1,
+        n_context: int = 0,
         transform: Transform | None = None,
     ):
-        super().__init__(step, origin, n_levels=n_levels, n_positions=n_positions)
+        super().__init__(
+            step, origin, n_levels=n_levels, n_positions=n_positions, n_context=n_context
+        )
+        if transform is not None and transform.n_context not in (0, len(self.step) + n_context):
+            raise ValueError(
+                f"the transform takes a context of width {transform.n_context}, but there are "
+                f"{len(self.step)} levels and the layer's own context has {n_context}."
+            )
         self.transform = transform
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         level = self.nearest(x)
         probit = eps = noise(x, x.shape[1])
         contribution = self.step.log().sum().expand(x.shape[0])
         if self.transform is not None:
-            probit, log_det = self.transform(eps, self._seen(level, context))
+            seen = self.transform.taken(self._seen(level, context))
+            probit, log_det = self.transform._forward(eps, seen, noise)
             contribution = contribution + log_det + 0.5 * (eps * eps - probit * probit).sum(1)
         contribution = torch.where(self._has_level(x, level), contribution, -torch.inf)
         return self._inside(level, probit), contribution
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return self.nearest(z)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         self._settle(self.nearest(x), weight)
-        return self.forward(x, context, noise)[0]
+        return self._forward(x, context, noise)[0]
 
 
-class Rounding(LatticeTransform):
+class Rounding(LatticeTransform, DroppingTransform):
     r"""``z`` is the level in whose cell x is; going back, x is drawn from that cell.
 
     With u the place of x in its cell, from 0 to 1, and a density of its probit,
@@ -187,7 +198,7 @@ class Rounding(LatticeTransform):
 
     Parameters
     ----------
-    step, origin, n_levels, n_positions
+    step, origin, n_levels, n_positions, n_context
         See `LatticeTransform`.
     decoder : Decoder, optional
         Of the probits of all columns, with the levels (in units of their spread, as `initialize`
@@ -205,9 +216,12 @@ class Rounding(LatticeTransform):
         *,
         n_levels: Tensor | None = None,
         n_positions: int = 1,
+        n_context: int = 0,
         decoder: Decoder | None = None,
     ):
-        super().__init__(step, origin, n_levels=n_levels, n_positions=n_positions)
+        super().__init__(
+            step, origin, n_levels=n_levels, n_positions=n_positions, n_context=n_context
+        )
         self.decoder = FlowDecoder(len(self.step), Compose([])) if decoder is None else decoder
 
     def _level_and_probit(self, x):
@@ -217,23 +231,17 @@ class Rounding(LatticeTransform):
         place = (x - level) / self.step + 0.5
         return level, torch.special.ndtri(place.clamp(edge, 1 - edge))
 
-    def forward(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         level, probit = self._level_and_probit(x)
         log_uniform = (-0.5 * probit * probit - LOG_SQRT_2PI).sum(1)
         log_p = self.decoder.log_prob(probit, self._seen(level, context)) - log_uniform
         log_p = torch.where(self._has_level(x, level), log_p - self.step.log().sum(), -torch.inf)
-        return level, log_p
+        return level, torch.zeros_like(log_p), log_p
 
-    def forward_in_parts(self, x, context=None, noise=None):
-        level, log_dropped = self.forward(x, context)
-        return level, torch.zeros_like(log_dropped), log_dropped
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         return self._inside(z, draw(self.decoder, self._seen(z, context)))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         level, probit = self._level_and_probit(x)
         self._settle(level, weight)
         self.decoder.initialize(probit, self._seen(level, context), weight)

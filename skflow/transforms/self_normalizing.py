@@ -86,9 +86,9 @@ class SelfNormalizingLinear(SquareLinear):
         z = torch.addmm(self.bias, x, forward.T)
         return z, (forward * backward.T.detach()).sum() - (backward * forward.T.detach()).sum()
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         if not self.learned_inverse:
-            return super().inverse(z, context)
+            return super()._inverse(z, context, draw)
         return to_rows(
             (to_channels(z, self.n_positions) - self.bias) @ self.backward_weight.T,
             self.n_positions,

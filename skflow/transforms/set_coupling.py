@@ -65,13 +65,13 @@ class CoordinateCoupling(_SetCoupling):
         before, moving, after = points.split([self.moving, 1, self.dim - self.moving - 1], 2)
         return before, moving, after, self._parameters_given(torch.cat([before, after], 2), 1)
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         before, moving, after, parameters = self._split(x)
         moved, log_derivative = self.family.forward(_values_first(moving), parameters)
         z = torch.cat([before, moved.T[..., None], after], 2)
         return z.flatten(1), log_derivative.sum(0)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         before, moved, after, parameters = self._split(z)
         moving = self.family.inverse(_values_first(moved), parameters)
         return torch.cat([before, moving.T[..., None], after], 2).flatten(1)
@@ -128,11 +128,11 @@ class PointCoupling(_SetCoupling):
             points = points.flip(1)
         return points.flatten(1)
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         kept, moving, parameters = self._split(x)
         moved, log_derivative = self.family.forward(_values_first(moving), parameters)
         return self._join(kept, moved), log_derivative.sum(0)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         kept, moved, parameters = self._split(z)
         return self._join(kept, self.family.inverse(_values_first(moved), parameters))

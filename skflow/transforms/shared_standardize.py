@@ -1,7 +1,5 @@
 """Standardising sets: all points share the mean and the scale of each coordinate."""
 
-import torch
-
 from skflow.transforms.base import DimensionwiseTransform
 from skflow.transforms.standardize import Standardize
 
@@ -20,18 +18,17 @@ class SharedStandardize(DimensionwiseTransform):
         self.n_points = n_points
         self.coordinates = Standardize(n_dims)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         weight = None if weight is None else weight.repeat_interleave(self.n_points)
         self.coordinates.initialize(self._points(x), weight)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
     def _points(self, x):
         return x.reshape(len(x) * self.n_points, -1)
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         z, volume = self.coordinates.forward_per_dimension(self._points(x))
         return z.view(x.shape), volume.reshape(x.shape)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return self.coordinates.inverse(self._points(z)).view(z.shape)

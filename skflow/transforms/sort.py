@@ -5,8 +5,7 @@ from torch import Tensor, nn
 
 from skflow.distributions.plackett_luce import PlackettLuce, order_of
 from skflow.networks.input_clamp import clamp_inputs
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.ordered_cone import OrderedCone
 from skflow.transforms.permute import take_points
 
@@ -19,7 +18,7 @@ def _sorted_order(points: Tensor) -> Tensor:
     return order
 
 
-class _Sorting(StochasticTransform):
+class _Sorting(Transform):
     """What both directions share: the layout of rows, and a distribution of orders."""
 
     def __init__(self, n_points: int, dim: int, network: nn.Module | None = None):
@@ -39,7 +38,7 @@ class _Sorting(StochasticTransform):
         return self.network(clamp_inputs(points))[..., 0]
 
 
-class Sort(_Sorting):
+class Sort(_Sorting, DroppingTransform):
     r"""The points of a set sorted by their first coordinate, and opened to the whole space.
 
     Of sorted points :math:`s_1, s_2, \ldots` with first coordinates :math:`s_{i1}`,
@@ -96,11 +95,7 @@ class Sort(_Sorting):
         points = self._points(z)
         return torch.cat([self.cone.inverse(points[..., 0])[..., None], points[..., 1:]], 2)
 
-    def forward(self, x, context=None, noise=None):
-        z, volume, log_order = self.forward_in_parts(x)
-        return z, volume + log_order
-
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         points, order = self._sort(x)
         opened, volume = self.cone(points[..., 0])
         z = torch.cat([opened[..., None], points[..., 1:]], 2).flatten(1)
@@ -108,15 +103,13 @@ class Sort(_Sorting):
         log_order = self.orders.log_prob(order.argsort(1), self._log_weight(points))
         return z, volume, log_order
 
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         points = self.sorted_points(z)
         return take_points(points, draw(self.orders, self._log_weight(points))).flatten(1)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         self.cone.initialize(self._sort(x)[0][..., 0], weight)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
 
 class GenerativeSort(_Sorting):
@@ -138,8 +131,7 @@ class GenerativeSort(_Sorting):
 
     exact = False
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         points = self._points(x)
         log_weight = self._log_weight(points)
         order = order_of(log_weight, torch.special.ndtr(noise(x, self.n_points)))
@@ -147,6 +139,6 @@ class GenerativeSort(_Sorting):
         contribution = torch.where(is_sorted, -self.orders.log_prob(order, log_weight), -torch.inf)
         return take_points(points, order).flatten(1), contribution
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         points = self._points(z)
         return take_points(points, _sorted_order(points)).flatten(1)

@@ -21,20 +21,19 @@ class Standardize(DimensionwiseTransform):
 
     def __init__(self, n_features: int):
         super().__init__()
-        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         mean, scale = weighted_moments(x, weight)
         self.mean.copy_(mean)
         self.scale.copy_(scale)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward_per_dimension(self, x, context=None):
+    def _forward_per_dimension(self, x, context):
         return (x - self.mean) / self.scale, -self.scale.log().expand_as(x)
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return z * self.scale + self.mean
 
 
@@ -56,12 +55,11 @@ class Whiten(Transform):
     def __init__(self, n_features: int, shrinkage: float | None = None):
         super().__init__()
         self.shrinkage = shrinkage
-        self.register_buffer("mean", torch.zeros(n_features, dtype=torch.float64))
-        self.register_buffer("axes", torch.eye(n_features, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones(n_features, dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("axes", torch.eye(n_features))
+        self.register_buffer("scale", torch.ones(n_features))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None):
+    def _initialize(self, x, weight, context, noise):
         mean = weighted_mean(x, weight)
         covariance, intensity = covariance_and_intensity(x - mean, weight, self.shrinkage)
         variance, axes = torch.linalg.eigh(covariance)
@@ -70,16 +68,16 @@ class Whiten(Transform):
         self.mean.copy_(mean)
         self.axes.copy_(oriented(axes))
         self.scale.copy_(variance.sqrt())
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def forward(self, x, context=None):
+    def _forward(self, x, context, noise):
         z = (x - self.mean) @ self.axes / self.scale
         return z, -self.scale.log().sum().expand(x.shape[0])
 
-    def forward_booked(self, x, context, noise, ledger):
+    def _forward_booked(self, x, context, noise, ledger):
         ledger.turn(self.axes)
         ledger.stretch(-self.scale.log())
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
-    def inverse(self, z, context=None):
+    def _inverse(self, z, context, draw):
         return (z * self.scale) @ self.axes.T + self.mean

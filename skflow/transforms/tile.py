@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.normal import LOG_SQRT_2PI
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_noise
+from skflow.transforms.base import Transform
 
 INITIAL_SCALE = 0.1  # the paper's
 
 
-class Tile(StochasticTransform):
+class Tile(Transform):
     r"""Every column p is copied :math:`N_p` times, with noise that keeps the mean of the copies.
 
     .. math::
@@ -75,13 +74,12 @@ class Tile(StochasticTransform):
     def _mean_of_copies(self, tiles: Tensor) -> Tensor:
         return torch.where(self.present, tiles[:, self.copies], 0.0).sum(2) / self.count
 
-    def forward(self, x, context=None, noise=None):
-        noise = fresh_noise() if noise is None else noise
+    def _forward(self, x, context, noise):
         eps = noise(x, len(self.source))
         eps = eps - self._mean_of_copies(eps)[:, self.source]  # u / A
         stretch = self.log_scale.exp() * self.count.to(x.dtype).sqrt()[self.source]
         log_q = -self.n_noise * (LOG_SQRT_2PI + self.log_scale) - 0.5 * (eps * eps).sum(1)
         return x[:, self.source] + stretch * eps, self.log_det - log_q
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         return self._mean_of_copies(z)

@@ -11,11 +11,10 @@ from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import fresh_draw, fresh_noise
+from skflow.transforms.base import DroppingTransform
 
 
-class VAE(StochasticTransform):
+class VAE(DroppingTransform):
     r"""``z ~ q(z | x)``, normal with independent columns; going back, ``x ~ p(x | z)``.
 
     .. math:: V = \log p(x | z) - \log q(z | x)
@@ -66,7 +65,7 @@ class VAE(StochasticTransform):
         n_context: int = 0,
         generator: torch.Generator | None = None,
     ):
-        super().__init__()
+        super().__init__(n_context)
         if decoder.n_features != n_features:
             raise ValueError(
                 f"the decoder is for {decoder.n_features} columns, but x has {n_features}."
@@ -87,27 +86,20 @@ class VAE(StochasticTransform):
 
     def _encode(self, x, context, noise):
         """Draw z, and the log of its density."""
-        noise = fresh_noise() if noise is None else noise
         mean, raw = self.encoder(clamp_inputs(self._beside(x, context))).mT
         log_scale = bounded_log_scale(raw)
         eps = noise(x, self.n_latent)
         log_q = (-0.5 * eps * eps - log_scale - LOG_SQRT_2PI).sum(1)
         return mean + log_scale.exp() * eps, log_q
 
-    def forward_in_parts(self, x, context=None, noise=None):
+    def _forward_in_parts(self, x, context, noise):
         z, log_q = self._encode(x, context, noise)
         return z, -log_q, self.decoder.log_prob(x, self._beside(z, context))
 
-    def forward(self, x, context=None, noise=None):
-        z, minus_log_q, log_p = self.forward_in_parts(x, context, noise)
-        return z, minus_log_q + log_p
-
-    def inverse(self, z, context=None, draw=None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         return draw(self.decoder, self._beside(z, context))
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         z, _ = self._encode(x, context, noise)
         self.decoder.initialize(x, self._beside(z, context), weight)
         return z

@@ -166,8 +166,8 @@ FUNNELS = {
 def make_funnel(funnel, decoder, d, k, n_context=0, scale=0.4):
     """Return a funnel from d to k columns in float64 with random parameters."""
     transform = FUNNELS[funnel](k, d - k + n_context)
-    made = Funnel(d, k, DECODERS[decoder](d - k, k + n_context), transform).double()
-    return randomise(made, scale=scale).eval()
+    made = Funnel(d, k, DECODERS[decoder](d - k, k + n_context), transform, n_context=n_context)
+    return randomise(made.double(), scale=scale).eval()
 
 
 def example_rows(name, n, d, seed=0):

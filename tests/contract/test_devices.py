@@ -5,7 +5,7 @@ import torch
 
 from skflow.distributions import StandardNormal
 from skflow.flow import Flow
-from tests.contract.table import DISTRIBUTIONS, TRANSFORMS, example_rows
+from tests.contract.table import CONTEXTUAL, DISTRIBUTIONS, TRANSFORMS, example_rows
 
 DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -15,8 +15,9 @@ def rows(n, d, device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("name", sorted(TRANSFORMS))
-@pytest.mark.parametrize("n_context", [0, 2])
+@pytest.mark.parametrize(
+    ("name", "n_context"), [(n, 0) for n in sorted(TRANSFORMS)] + [(n, 2) for n in CONTEXTUAL]
+)
 def test_transforms_stay_on_their_device(name, n_context, device):
     transform = TRANSFORMS[name](3, n_context).double()
     if n_context == 0:

@@ -11,7 +11,7 @@ from skflow.distributions import LocationScale, StandardNormal, StudentT
 from skflow.flow import Flow
 from skflow.kernels.families import RationalQuadratic
 from skflow.transforms.augment import Augment
-from skflow.transforms.base import Compose
+from skflow.transforms.compose import Compose
 from skflow.transforms.elementwise import ActNorm, Elementwise
 from skflow.transforms.flowified import (
     MAX_REGRESSION,

@@ -74,7 +74,7 @@ def test_accounts_follow_permutations():
 
 def test_whitening_books_the_variance_of_every_axis():
     x = rows(200) @ random_rotation(D, generator()) * torch.arange(1, D + 1)
-    layer = Whiten(D, 1e-6)
+    layer = Whiten(D, 1e-6).double()
     layer.initialize(x)
     _, ledger = booked(layer, x)
     torch.testing.assert_close(ledger.by_dimension[0], -layer.scale.log())
@@ -110,7 +110,7 @@ def test_a_one_by_one_convolution_keeps_positions_apart():
 
 
 def test_layers_on_a_part_leave_the_other_accounts_alone():
-    first = Standardize(D)
+    first = Standardize(D).double()
     first.initialize(3 * rows(50))
     flow = Compose([first, OnFirst(4, coupling(4))])
     x = rows()

@@ -27,7 +27,7 @@ def rows(n, d, seed=0):
 
 def make_max(d=2, columns=None, n_context=0, scale=0.4):
     made = Max(d, columns, (8,), n_context=n_context, generator=generator()).double()
-    made.initialize(rows(200, d, 7))
+    made.initialize(rows(200, d, 7), context=rows(200, n_context, 8) if n_context else None)
     return randomise(made, scale=scale).eval()
 
 

@@ -24,7 +24,7 @@ def make(cuts, d=2, column=0, n_context=0, scale=0.4):
     made = Partition(
         d, CUTS[cuts], column, (8,), n_context=n_context, generator=generator()
     ).double()
-    made.initialize(rows(200, d, 7))
+    made.initialize(rows(200, d, 7), context=rows(200, n_context, 8) if n_context else None)
     return randomise(made, scale=scale).eval()
 
 

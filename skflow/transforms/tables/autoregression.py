@@ -15,8 +15,8 @@ from skflow.distributions.score_mixture import (
     quantile,
 )
 from skflow.networks.block_masked_mlp import BlockMaskedMLP
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import Draw, Noise, fresh_draw, fresh_noise
+from skflow.transforms.base import Transform
+from skflow.transforms.noise import Draw
 from skflow.transforms.tables.conditional_components import (
     N_ANGLES,
     Components,
@@ -34,7 +34,7 @@ MIN_LEVEL = 1e-12  # of a latent's cumulated probability, and as far from one
 Snap = Callable[[int, Tensor], Tensor]
 
 
-class TableAutoregression(StochasticTransform):
+class TableAutoregression(Transform):
     r"""Variable by variable, each given the ones before it and any that are *revealed*.
 
     .. math:: \log p(x_B | x_A) = \sum_{i \in B} \log p(x_i | x_A, x_{B, <i})
@@ -156,8 +156,8 @@ class TableAutoregression(StochasticTransform):
         scores, angles : (log_weight, mean, deviation), each of shape (n, variables, components)
         """
         out = self.network(
-            features(self.variables, ends, visible, self.steps),
-            features(self.variables, ends, revealed, self.steps),
+            features(self.variables, ends, visible, self.steps.to(ends)),
+            features(self.variables, ends, revealed, self.steps.to(ends)),
         )
         parts = out.split(self.output_sizes, 1)
         log_weight, means, deviations = self._start_conditionals(ends, visible, revealed)
@@ -248,12 +248,11 @@ class TableAutoregression(StochasticTransform):
             columns.append(torch.where(here, z, 0.0)[:, None])
         return torch.cat(columns, 1)
 
-    def forward(self, x, context=None, noise: Noise | None = None):
+    def _forward(self, x, context, noise):
         ends = x.view(len(x), len(self.variables), 3)
         visible = ~ends[..., 0].isnan()
         revealed = torch.zeros_like(visible)
         if self.training and self.variables:
-            noise = fresh_noise() if noise is None else noise
             visible, revealed = training_masks(
                 visible, self.column_of, self.is_present, noise, self.start.means.dtype
             )
@@ -322,8 +321,7 @@ class TableAutoregression(StochasticTransform):
             ends[rows, i] = snap(i, quantile(level, *components))
         return ends
 
-    def inverse(self, z, context=None, draw=None):
+    def _inverse(self, z, context, draw):
         """Draw rows; by themselves, without an encoding, cells are the points drawn in them."""
-        draw = fresh_draw() if draw is None else draw
         nothing = z.new_full((len(z), len(self.variables), 3), torch.nan)
         return self.complete(nothing, z, draw, lambda index, u: three(u)).flatten(1)

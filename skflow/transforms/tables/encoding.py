@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skflow.data.column_plan import ColumnPlan
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.base import Transform
 from skflow.transforms.tables.category_column import CategoryColumn
 from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
 from skflow.transforms.tables.numeric_column import NumericColumn
@@ -25,11 +24,12 @@ def _stage(variable: Variable, plan: ColumnPlan) -> int:
     return 3 if plan.kind == "continuous" else 2
 
 
-class TableEncoding(StochasticTransform):
+class TableEncoding(Transform):
     """Rows of codes, numbers and NaN (n, d) to variables (n, 3 V), three numbers each.
 
-    Fixed by the data. The contribution holds what no variable does: the volume of the scores, the
-    width of lattice cells, the share of rare and of unseen categories.
+    Fixed by the data, in float64 so that levels of any size are told apart. The contribution holds
+    what no variable does: the volume of the scores, the width of lattice cells, the share of rare
+    and of unseen categories.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class TableEncoding(StochasticTransform):
     def __init__(self, plans: Sequence[ColumnPlan], groups: Sequence[Sequence[int]] = ()):
         super().__init__()
         self.plans = list(plans)
-        self.exchangeable = ExchangeableColumns(groups)
+        self.exchangeable = ExchangeableColumns(groups).double()
         self.columns = nn.ModuleList(
             (CategoryColumn if plan.kind == "categorical" else NumericColumn)(plan, i)
             for i, plan in enumerate(plans)
@@ -65,8 +65,7 @@ class TableEncoding(StochasticTransform):
         found = [i for i, v in enumerate(self.variables) if v.column == column and v.role == role]
         return found[0] if found else None
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         if self.exchangeable.groups:
             x = self.exchangeable.initialize(x, weight)
         weight = torch.ones(len(x), dtype=x.dtype) if weight is None else weight
@@ -96,19 +95,17 @@ class TableEncoding(StochasticTransform):
         z, contribution = self._encode(x)
         return z, contribution + sorted_contribution, owner
 
-    def forward(self, x, context=None, noise=None):
+    def _forward(self, x, context, noise):
         z, contribution, _ = self.forward_by_column(x)
         return z, contribution.sum(1)
 
-    def inverse_after(self, following, z, context, draw):
+    def _inverse_after(self, following, z, context, draw):
         """Draw variable by variable; each value that is drawn counts as what a row would hold."""
-        draw = fresh_draw() if draw is None else draw
         nothing = z.new_full((len(z), len(self.variables), 3), torch.nan)
         ends = following.complete(nothing, z, draw, self.snap, self.signless)
-        return self.inverse(ends.flatten(1), draw=draw)
+        return self._inverse(ends.flatten(1), None, draw)
 
-    def inverse(self, z, context=None, draw: Draw | None = None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         ends = z.view(len(z), len(self.variables), 3)
         columns = []
         for i, (column, plan) in enumerate(zip(self.columns, self.plans, strict=True)):

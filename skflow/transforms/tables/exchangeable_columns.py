@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.plackett_luce import PlackettLuce
-from skflow.transforms.base import StochasticTransform
-from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.base import Transform
 from skflow.transforms.ordered_cone import OrderedCone
 
 
-class ExchangeableColumns(StochasticTransform):
+class ExchangeableColumns(Transform):
     r"""The smallest value of a group and the gaps to the next ones, in place of its columns.
 
     A sort surjection with the uniform right-inverse and the cone bijection behind it: every order
@@ -34,11 +33,10 @@ class ExchangeableColumns(StochasticTransform):
         self.groups = [list(group) for group in groups]
         self.cones = nn.ModuleList(OrderedCone(len(group)) for group in self.groups)
 
-    @torch.no_grad()
-    def initialize(self, x, weight=None, context=None, noise=None):
+    def _initialize(self, x, weight, context, noise):
         for group, cone in zip(self.groups, self.cones, strict=True):
             cone.initialize(x[:, group].sort(1).values, weight)
-        return self.forward(x)[0]
+        return self._forward(x, context, noise)[0]
 
     def forward_by_owner(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `forward`, the contribution kept apart: shape (n, d); and whose each column of z is.
@@ -58,12 +56,11 @@ class ExchangeableColumns(StochasticTransform):
             owner[:, group] = torch.tensor(group, device=x.device)[place]
         return z, contribution, owner
 
-    def forward(self, x, context=None, noise=None):
+    def _forward(self, x, context, noise):
         z, contribution, _ = self.forward_by_owner(x)
         return z, contribution.sum(1)
 
-    def inverse(self, z, context=None, draw: Draw | None = None):
-        draw = fresh_draw() if draw is None else draw
+    def _inverse(self, z, context, draw):
         x = z.clone()
         for group, cone in zip(self.groups, self.cones, strict=True):
             ordered = cone.inverse(z[:, group])
