@@ -20,7 +20,6 @@ from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
 from skflow.estimators.checks import check_bounds, check_weight, check_within
 from skflow.estimators.fitted import FittedFlowMixin
-from skflow.estimators.frames import FrameTemplate
 from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.progress import Progress
 from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
@@ -175,8 +174,6 @@ class BaseFlow(
         self, X, sample_weight, X_val, rng: np.random.RandomState, *, continuing: bool
     ) -> FitData:
         """Validate the rows, look at them, and hold some out."""
-        if not continuing:
-            self._frame = FrameTemplate.of(X)
         X = self._read_rows(X, reset=not continuing, min_rows=2)
         rows = Rows.of(X, check_weight(sample_weight, X))
         if X_val is not None:

@@ -6,27 +6,47 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import _check_sample_weight
+from skflow.data.schema import TableSchema
+from skflow.data.tables import as_table, is_frame, plain_array
 
 
-def check_rows(estimator, X, *, reset: bool, min_rows: int = 1) -> np.ndarray:
-    """Validate ``X`` as scikit-learn does; refuse NaN and infinity by name."""
-    X = validate_data(
-        estimator,
-        X,
-        dtype=np.float64,
-        reset=reset,
-        ensure_all_finite=False,
-        ensure_min_samples=min_rows,
-    )
-    check_finite(estimator, X, "X")
-    return X
+def check_numbers(
+    estimator, X, *, reset: bool, min_rows: int = 1
+) -> tuple[np.ndarray, TableSchema | None]:
+    """Complete rows of numbers, validated as scikit-learn does; and the schema of a frame."""
+    X, who = as_table(X), type(estimator).__name__
+    if is_frame(X):
+        validate_data(estimator, check_table(X, min_rows), reset=reset, skip_check_array=True)
+        schema = None if reset else getattr(estimator, "_schema", None)
+        schema = TableSchema.learn(X, None, numbers_for=who) if schema is None else schema
+        values = schema.read(X)
+    else:
+        schema = None
+        try:
+            values = validate_data(
+                estimator,
+                X,
+                dtype=np.float64,
+                reset=reset,
+                ensure_all_finite=False,
+                ensure_min_samples=min_rows,
+            )
+        except ValueError as error:
+            if "could not convert" not in str(error):
+                raise
+            raise ValueError(
+                f"X holds values that are no numbers ({error}), and {who} takes numbers only. Use "
+                "SurVAEFlow, which models categories and text as they are."
+            ) from error
+    check_finite(estimator, values, "X")
+    return plain_array(values), schema
 
 
 def check_table(X, min_rows: int):
     """A DataFrame as it is, anything else as a two-dimensional array of numbers or objects."""
     if sparse.issparse(X):
         raise TypeError("Sparse data was passed, but dense data is required: use X.toarray().")
-    if not hasattr(X, "iloc"):
+    if not is_frame(X):
         return check_array(
             X,
             dtype=None,
@@ -34,8 +54,6 @@ def check_table(X, min_rows: int):
             ensure_min_samples=min_rows,
             ensure_min_features=1,
         )
-    if X.ndim != 2:
-        raise ValueError("Expected a DataFrame, got a Series; use X.to_frame().")
     for what, size, least in (("sample", len(X), min_rows), ("feature", X.shape[1], 1)):
         if size < least:
             raise ValueError(

@@ -14,8 +14,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
-from skflow.estimators.checks import check_finite, check_rows, check_weight
-from skflow.estimators.frames import FrameTemplate
+from skflow.data.schema import TableSchema
+from skflow.data.tables import as_table, plain_array
+from skflow.estimators.checks import check_finite, check_numbers, check_weight
 from skflow.flow import Flow
 from skflow.transforms.noise import fresh_noise, shared_noise
 
@@ -42,7 +43,7 @@ class FittedFlowMixin(
     n_features_in_: int
     n_components_: int
     bounds_: tuple[np.ndarray, np.ndarray] | None
-    _frame: FrameTemplate | None
+    _schema: TableSchema | None
     _noise_seed: int
 
     def _n_importance_samples(self) -> int:
@@ -51,11 +52,14 @@ class FittedFlowMixin(
 
     def _read_rows(self, X, *, reset: bool, min_rows: int = 1) -> np.ndarray:
         """Validated rows as numbers, (n, n_features) in float64."""
-        return check_rows(self, X, reset=reset, min_rows=min_rows)
+        values, schema = check_numbers(self, X, reset=reset, min_rows=min_rows)
+        if reset:
+            self._schema = schema
+        return values
 
     def _write_rows(self, values: np.ndarray):
         """Numbers as rows of the kind that was fitted."""
-        return values if self._frame is None else self._frame.fill(values)
+        return values if self._schema is None else self._schema.write(values)
 
     # -- density ------------------------------------------------------------------------------
 
@@ -207,7 +211,7 @@ class FittedFlowMixin(
 
     def _decode_rows(self, X, decode) -> np.ndarray:
         check_is_fitted(self)
-        Z = check_array(X, dtype=np.float64, ensure_all_finite=False)
+        Z = plain_array(check_array(as_table(X), dtype=np.float64, ensure_all_finite=False))
         check_finite(self, Z, "X")
         self._check_latent_width(Z.shape[1])
         return self._by_chunks(decode, Z)

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
 from skflow.architectures.decoders import IMAGE_DECODERS, check_dropped, check_image_decoder
-from skflow.estimators.checks import check_rows
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins
@@ -210,7 +209,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             position is usual and its remainder is not. "jacobian": log-volume of all maps.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
+        X = self._read_rows(X, reset=False)
         names = ("latent", "dropped", "jacobian")
 
         def parts(x):

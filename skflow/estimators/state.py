@@ -1,11 +1,10 @@
 """The state of a fitted flow: kept where a fit fails, pickled as arrays and plain values."""
 
-from dataclasses import asdict
 from functools import wraps
 
 import torch
 
-from skflow.estimators.frames import FrameTemplate
+from skflow.data.schema import TableSchema
 
 
 def keeps_state_on_error(method):
@@ -38,17 +37,16 @@ class ArrayStateMixin:
 
             state["_skflow_version"] = __version__
             state["_weights"] = {k: v.cpu().numpy() for k, v in flow.state_dict().items()}
-        frame = state.get("_frame")
-        if frame is not None:
-            state["_frame"] = asdict(frame)
+        if state.get("_schema") is not None:
+            state["_schema"] = state["_schema"].to_plain()
         return state
 
     def __setstate__(self, state):
         state = dict(state)
         weights = state.pop("_weights", None)
         state.pop("_skflow_version", None)
-        if state.get("_frame") is not None:
-            state["_frame"] = FrameTemplate(**state["_frame"])
+        if state.get("_schema") is not None:
+            state["_schema"] = TableSchema.from_plain(state["_schema"])
         super().__setstate__(state)
         if weights is None:
             return

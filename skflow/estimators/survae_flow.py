@@ -12,6 +12,7 @@ from skflow._compat import StrOptions
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
+from skflow.data.tables import as_table, is_frame
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.checks import check_table
 from skflow.estimators.coupling_layers import network_sizes
@@ -22,7 +23,6 @@ from skflow.estimators.survae_image_layers import image_flow, image_plan, initia
 from skflow.estimators.table_answers import TableAnswersMixin
 from skflow.estimators.table_plan import (
     column_bounds,
-    column_names,
     describe,
     plan_columns,
     positions,
@@ -228,12 +228,12 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     def _read_rows(self, X, *, reset, min_rows=1):
         if self._rows_are != "table":
             return super()._read_rows(X, reset=reset, min_rows=min_rows)
-        X = check_table(X, min_rows)
+        X = check_table(as_table(X), min_rows)
         validate_data(self, X, reset=reset, skip_check_array=True)
         if reset:
             categorical = None
             if not isinstance(self.categorical_features, str):
-                names = column_names(X)
+                names = list(X.columns) if is_frame(X) else list(range(X.shape[1]))
                 categorical = positions(self.categorical_features, names, "categorical_features")
             self._schema = TableSchema.learn(X, categorical)
         values = self._schema.read(X)

@@ -7,6 +7,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.schema import TableSchema
+from skflow.data.tables import as_table
+from skflow.estimators.checks import check_table
 from skflow.estimators.fitted import FittedFlowMixin
 from skflow.estimators.table_plan import positions
 from skflow.transforms.noise import fresh_draw
@@ -28,7 +30,7 @@ def _has_columns(estimator) -> bool:
 class TableAnswersMixin(FittedFlowMixin):
     """Scores by column, conditional scores and imputation."""
 
-    _schema: TableSchema
+    _schema: TableSchema  # of a table always there
     _recipe: dict
 
     def _positions(self, columns) -> list[int]:
@@ -117,7 +119,8 @@ class TableAnswersMixin(FittedFlowMixin):
             raise ValueError(f"strategy must be one of {STRATEGIES}, got {strategy!r}.")
         if n_draws < 1 or (n_draws > 1 and strategy != "sample"):
             raise ValueError(f"n_draws={n_draws}; it counts samples, and there must be one.")
-        values = self._read_rows(X, reset=False)
+        table = check_table(as_table(X), 1)
+        values = self._read_rows(table, reset=False)
         missing = np.isnan(values)
         for group in self._recipe["plan"]["groups"]:
             if (missing[:, group].any(1) & ~missing[:, group].all(1)).any():
@@ -140,7 +143,7 @@ class TableAnswersMixin(FittedFlowMixin):
         for one in drawn:
             filled = values.copy()
             filled[incomplete] = one
-            tables.append(self._schema.fill(X, filled))
+            tables.append(self._schema.fill(table, filled))
         return tables if n_draws > 1 else tables[0]
 
     def _completed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -9,11 +9,6 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.schema import TableSchema
 
 
-def column_names(X) -> list:
-    """Names of a DataFrame's columns, positions in an array."""
-    return list(X.columns) if hasattr(X, "iloc") else list(range(X.shape[1]))
-
-
 def positions(selection, names: Sequence, what: str) -> list[int]:
     """Positions of columns given as names, positions or a boolean mask."""
     if selection is None:

@@ -49,7 +49,7 @@ def test_columns_of_a_frame():
     schema = TableSchema.learn(X, None)
     assert schema.is_frame
     for column in schema.columns:
-        assert column.dtype == str(X[column.name].dtype)
+        assert column.dtype == X[column.name].dtype
         if column.name != "interval":
             assert column.categories == CATEGORIES.get(column.name)
         assert column.ordered == (column.name in ("grade", "interval"))
