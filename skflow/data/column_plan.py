@@ -16,7 +16,7 @@ class ColumnPlan:
     n_levels : int
         Of a categorical column; codes are 0 .. n_levels - 1, -1 an unknown level, NaN a missing
         one.
-    step, origin, levels, atoms
+    step, origin, levels, atoms, per_unit, tolerance
         See `skflow.data.column_kinds.NumericKind`.
     missing : bool
         Whether cells may be missing: then there is a variable for it.
@@ -51,6 +51,8 @@ class ColumnPlan:
     prior_rows: float = 0.0
     edges: tuple[float, ...] = ()
     fine: bool = False
+    per_unit: int = 0
+    tolerance: float = math.inf
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -60,4 +62,10 @@ class ColumnPlan:
         low, high = ((bound - self.origin) / self.step for bound in self.bounds)
         first = math.ceil(low - TOLERANCE) if math.isfinite(low) else low
         last = math.floor(high + TOLERANCE) if math.isfinite(high) else high
-        return self.origin + self.step * first, self.origin + self.step * last
+        low, high = self.origin + self.step * first, self.origin + self.step * last
+        if self.per_unit:
+            low, high = (
+                round(end * self.per_unit) / self.per_unit if math.isfinite(end) else end
+                for end in (low, high)
+            )
+        return low, high

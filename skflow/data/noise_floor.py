@@ -15,7 +15,8 @@ REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as cont
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
 CONSTANT_WIDTH = 1e-3  # of a constant, in shares of its magnitude
 ROUNDING = 1e-3  # tolerated deviation of a gap from a multiple of the step, in steps
-SAME_VALUE = 1e-12  # values closer than this share of the largest differ by rounding only
+SAME_VALUE = 1e-12  # values closer than this share of their range differ by rounding only
+SAME_SPACINGS = 4  # or values so many floating-point numbers apart
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,29 @@ def row_groups(X: np.ndarray) -> np.ndarray:
     return np.unique(packed.ravel(), return_inverse=True)[1]
 
 
+def spacing(unique: np.ndarray) -> float:
+    """Distance of neighbouring floating-point numbers at the largest of ``unique`` values.
+
+    Of single precision, where all values are.
+    """
+    largest = np.abs(unique).max()
+    with np.errstate(over="ignore"):
+        single = (unique.astype(np.float32) == unique).all()
+    return float(np.spacing(np.float32(largest) if single else largest))
+
+
+def same_value(unique: np.ndarray) -> float:
+    """How far apart values may be and still differ by rounding only: 0.3 and 0.1 + 0.2 do.
+
+    By their range, not their size: timestamps are large numbers that differ by little. By their
+    size only as far as floating-point numbers reach, and where the values use all of it.
+    """
+    rounding = SAME_SPACINGS * spacing(unique)
+    if (unique % rounding == 0).all() or np.median(np.diff(unique)) <= rounding:
+        rounding = 0.0  # the last digits are in use, or their steps are all there is
+    return max(rounding, SAME_VALUE * float(unique[-1] - unique[0]))
+
+
 def column_resolution(values: np.ndarray) -> tuple[float, str]:
     """Width of the noise that a column needs, and what kind of column it is."""
     unique = np.unique(values)
@@ -54,12 +78,13 @@ def column_resolution(values: np.ndarray) -> tuple[float, str]:
     if len(unique) > (1 - REPEATED_SHARE) * len(values):
         return 0.0, "continuous"
     gaps = np.diff(unique)
-    gaps = gaps[gaps > SAME_VALUE * np.abs(unique).max()]  # 0.3 and 0.1 + 0.2 are one value
+    gaps = gaps[gaps > same_value(unique)]
     if len(gaps) == 0:
         return CONSTANT_WIDTH * np.abs(unique).max(), "constant"
     step = gaps.min()
     multiples = gaps / step
-    if (np.abs(multiples - multiples.round()) < np.minimum(ROUNDING * multiples, 0.1)).all():
+    tolerated = np.maximum(ROUNDING * multiples, 2 * spacing(unique) / step).clip(max=0.1)
+    if (np.abs(multiples - multiples.round()) < tolerated).all():
         return float(step), "lattice"
     quartiles = np.quantile(unique, [0.25, 0.75])
     spread = min(values.std(), (quartiles[1] - quartiles[0]) / 1.35)

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skflow.data.grids import exact_grid
 from skflow.data.noise_floor import NoiseFloor, column_resolution, find_noise_floor, row_groups
 
 MAX_LEVELS = 2**16  # of a quantised image; with more, pixels count as continuous
@@ -26,15 +27,29 @@ def check_image_shape(image_shape, n_features: int) -> tuple[int, int, int]:
     return shape
 
 
-def pixel_step(X: np.ndarray) -> float:
-    """The distance of neighbouring levels, the same for all pixels; 0 where there is none."""
+def pixel_levels(X: np.ndarray) -> np.ndarray | None:
+    """The distinct values of all pixels; None where there are too many to be levels."""
     levels = np.empty(0)
     for first in range(0, len(X), ROWS_AT_ONCE):
         levels = np.union1d(levels, X[first : first + ROWS_AT_ONCE])
         if len(levels) > MAX_LEVELS:
-            return 0.0
+            return None
+    return levels
+
+
+def pixel_step(X: np.ndarray) -> float:
+    """The distance of neighbouring levels, the same for all pixels; 0 where there is none."""
+    levels = pixel_levels(X)
+    if levels is None:
+        return 0.0
     width, kind = column_resolution(np.concatenate([levels, levels]))
     return width if kind == "lattice" else 0.0
+
+
+def pixels_per_unit(X: np.ndarray) -> int:
+    """What the levels are whole numbers divided by, such as 255; 0 where there is no such."""
+    levels, step = pixel_levels(X), pixel_step(X)
+    return exact_grid(levels, step)[2] if step else 0
 
 
 def pixel_noise_floor(X: np.ndarray) -> NoiseFloor:

@@ -141,6 +141,7 @@ def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan
             origin=found.origin,
             missing=missing,
             period=float(period),
+            per_unit=found.per_unit if lattice else 0,
         )
     return ColumnPlan(
         found.kind,
@@ -150,6 +151,8 @@ def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan
         atoms=found.atoms,
         missing=missing,
         symmetric=special["symmetric"],
+        per_unit=found.per_unit,
+        tolerance=found.tolerance,
         bounds=(-np.inf, np.inf) if bounds is None else bounds,
     )
 

@@ -52,7 +52,8 @@ class NumericColumn(nn.Module):
         if self.plan.step:
             hit = self._cell(x)[:, None] == self._cell(self.atoms)
         else:
-            hit = (x[:, None] - self.atoms).abs() <= ROUNDING * self.atoms.abs()
+            reach = (ROUNDING * self.atoms.abs()).clamp_max(self.plan.tolerance)
+            hit = (x[:, None] - self.atoms).abs() <= reach
         numbers = torch.arange(1, len(self.atoms) + 1, dtype=x.dtype, device=x.device)
         return (hit * numbers).sum(1)
 
@@ -100,7 +101,7 @@ class NumericColumn(nn.Module):
         if plan.kind == "levels":
             level = self._level(x)
             nearest = self.levels[level.long()]
-            known = (x - nearest).abs() <= ROUNDING * nearest.abs()
+            known = (x - nearest).abs() <= (ROUNDING * nearest.abs()).clamp_max(plan.tolerance)
             lower, upper = self.scores(level), self.scores(level + 1)
             ends = torch.stack([_middle(lower, upper), lower, upper], 1)
             return (
@@ -208,6 +209,8 @@ class NumericColumn(nn.Module):
             x = self.levels[self._level_of(u).long()]
         elif plan.kind == "lattice":
             x = plan.origin + plan.step * self._cell(self.scores.inverse(u))
+            if plan.per_unit:  # to the last bit
+                x = (x * plan.per_unit).round() / plan.per_unit
         else:
             x = self.scores.inverse(u)
         x = x.clamp(*plan.limits)
