@@ -6,6 +6,8 @@ import torch
 
 from skflow.data.schema import TableSchema
 
+FORMAT = 2  # of the state of a fitted flow; another one is refused when loaded
+
 
 def keeps_state_on_error(method):
     """Make a fit that fails leave the estimator as it was: unfitted, or with its earlier fit."""
@@ -35,7 +37,7 @@ class ArrayStateMixin:
         if flow is not None:
             from skflow import __version__
 
-            state["_skflow_version"] = __version__
+            state["_skflow_version"], state["_skflow_format"] = __version__, FORMAT
             state["_weights"] = {k: v.cpu().numpy() for k, v in flow.state_dict().items()}
         if state.get("_schema") is not None:
             state["_schema"] = state["_schema"].to_plain()
@@ -44,7 +46,15 @@ class ArrayStateMixin:
     def __setstate__(self, state):
         state = dict(state)
         weights = state.pop("_weights", None)
-        state.pop("_skflow_version", None)
+        version, form = state.pop("_skflow_version", None), state.pop("_skflow_format", 1)
+        if weights is not None and form != FORMAT:
+            from skflow import __version__
+
+            raise ValueError(
+                f"this {type(self).__name__} was saved by skflow {version} with state of format "
+                f"{form}, and skflow {__version__} reads format {FORMAT}: fit it again, or load it "
+                f"with skflow {version}."
+            )
         if state.get("_schema") is not None:
             state["_schema"] = TableSchema.from_plain(state["_schema"])
         super().__setstate__(state)
