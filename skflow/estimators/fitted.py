@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
 from skflow.data.schema import TableSchema
-from skflow.data.tables import as_table, plain_array
+from skflow.data.tables import as_table, is_frame, plain_array
 from skflow.estimators.checks import check_finite, check_numbers, check_weight
 from skflow.flow import Flow
 from skflow.transforms.noise import fresh_noise, shared_noise
@@ -153,7 +153,8 @@ class FittedFlowMixin(
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or DataFrame
-            A DataFrame of the same columns and dtypes if the flow was fitted on one.
+            A pandas DataFrame of the same columns and dtypes if the flow was fitted on a frame,
+            of whatever library.
 
         Raises
         ------
@@ -205,16 +206,21 @@ class FittedFlowMixin(
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
+        X_original : ndarray of shape (n_samples, n_features), or DataFrame
+            As from `sample`: a DataFrame of the same columns and dtypes, with the index of ``X``,
+            if the flow was fitted on one.
         """
         return self._decode_rows(X, lambda z: self.flow_.decode(z))
 
-    def _decode_rows(self, X, decode) -> np.ndarray:
+    def _decode_rows(self, X, decode):
+        """Latent rows as rows of the kind that was fitted."""
         check_is_fitted(self)
-        Z = plain_array(check_array(as_table(X), dtype=np.float64, ensure_all_finite=False))
+        X = as_table(X)
+        Z = plain_array(check_array(X, dtype=np.float64, ensure_all_finite=False))
         check_finite(self, Z, "X")
         self._check_latent_width(Z.shape[1])
-        return self._by_chunks(decode, Z)
+        rows = self._write_rows(self._by_chunks(decode, Z))
+        return rows.set_axis(X.index) if is_frame(rows) and is_frame(X) else rows
 
     def _check_latent_width(self, width: int) -> None:
         if width != self.n_components_:

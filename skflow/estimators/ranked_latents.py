@@ -111,8 +111,8 @@ class RankedLatentsMixin(ReducingFlow):
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            With all latents and nothing cut off, the rows themselves.
+        X_original : ndarray of shape (n_samples, n_features), or DataFrame
+            As from `sample`. With all latents and nothing cut off, the rows themselves.
         """
         check_is_fitted(self)
         if check_mode(mode) == "sample":

@@ -65,8 +65,9 @@ class ReducingFlow(ReductionParameters, ImageFlow):
 
         Returns
         -------
-        X_original : ndarray of shape (n_samples, n_features)
-            Where ``exact_``, `transform` of these rows gives the latent rows back.
+        X_original : ndarray of shape (n_samples, n_features), or DataFrame
+            As from `sample`. Where ``exact_``, `transform` of these rows gives the latent rows
+            back.
         """
         check_is_fitted(self)
         draw = mean_draw

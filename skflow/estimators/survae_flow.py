@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from skflow._compat import StrOptions
 from skflow.data.column_plan import ColumnPlan
+from skflow.data.grids import on_grid
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
 from skflow.data.tables import as_table, is_frame
@@ -17,7 +18,7 @@ from skflow.estimators.base import BaseFlow
 from skflow.estimators.checks import check_table
 from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.parameters import AtLeastOne, Auto, Positive
-from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step
+from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step, pixels_per_unit
 from skflow.estimators.set_layers import check_input_shape, initialize_set_flow, set_flow, set_plan
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.estimators.table_answers import TableAnswersMixin
@@ -246,7 +247,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
     def _write_rows(self, values):
         if self._rows_are == "table":
             return self._schema.write(values)
-        return super()._write_rows(values)
+        return super()._write_rows(on_grid(values, self._recipe["plan"].get("per_unit", 0)))
 
     def _check_bounds(self, X):
         # Those of a table are part of its columns' plans.
@@ -330,6 +331,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             pooling=self.pooling,
             n_layers=4 if self.n_layers == "auto" else self.n_layers,
         )
+        plan["per_unit"] = pixels_per_unit(values)
         flow = image_flow(plan, generator)
         initialize_image_flow(flow, to_fit.x, to_fit.weight, generator)
         return flow, {}, plan
@@ -403,10 +405,11 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         Returns
         -------
         X_original : ndarray of shape (n_samples, n_features), or DataFrame
-            As from `sample`. What a latent row leaves open is at its mean or at its most likely:
-            the categories of a table, say, which are no part of the latent space.
+            As from `sample`, with the index of ``X`` if that is a frame. What a latent row leaves
+            open is at its mean or at its most likely: the categories of a table, say, which are no
+            part of the latent space.
         """
-        return self._write_rows(super().inverse_transform(X))
+        return super().inverse_transform(X)
 
     def __repr__(self, N_CHAR_MAX=700):
         text = super().__repr__(N_CHAR_MAX)
