@@ -71,15 +71,18 @@ def prominent(
     return tuple(found)
 
 
-def numeric_kind(values: np.ndarray, *, ordinal: bool = False) -> NumericKind:
+def numeric_kind(
+    values: np.ndarray, weight: np.ndarray | None = None, *, ordinal: bool = False
+) -> NumericKind:
     """Look at the finite ``values`` of a column; ``ordinal`` makes every value a level."""
-    distinct, counts = np.unique(values, return_counts=True)
+    distinct, number = np.unique(values, return_inverse=True)
+    counts = np.bincount(number, weights=weight)
     levels = NumericKind("levels", levels=tuple(distinct.tolist()))
     if len(distinct) > 1:
         levels = replace(levels, tolerance=LEVEL_REACH * float(np.diff(distinct).min()))
     if ordinal or len(distinct) <= 1:
         return levels
-    frequent = distinct[counts > ATOM_SHARE * len(values)]
+    frequent = distinct[counts > ATOM_SHARE * counts.sum()]
     atoms = tuple(frequent.tolist()) if len(distinct) > MIN_ATOM_LEVELS else ()
     whole = (distinct == np.rint(distinct)).all()
     largest = np.abs(distinct).max()

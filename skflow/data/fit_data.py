@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from skflow.data.noise_floor import NoiseFloor, spread
+from skflow.data.repetitions import in_rows, merged
 from skflow.data.rows import Rows
 
 MIN_HELD_OUT = 5  # fewer held-out rows cannot tell a better density from a worse one
@@ -48,8 +49,8 @@ class FitData:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows without their repetitions, and columns: what sizes of models go by."""
-        return self.floor.n_distinct, self.rows.x.shape[1]
+        """Effective number of rows, repetitions taken together, and columns: what sizes go by."""
+        return self.floor.n_rows(self.rows.weight_array()), self.rows.x.shape[1]
 
     def all_to_train(self) -> "FitData":
         """Every row to fit to, none to judge by."""
@@ -68,15 +69,24 @@ class FitData:
         return self.bounds[0] - half, self.bounds[1] + half
 
 
-def split_rows(
-    rows: Rows, fraction: float, rng: np.random.RandomState, groups: np.ndarray | None
-) -> tuple[Rows, Rows | None]:
+def merge_repetitions(rows: Rows, floor: NoiseFloor) -> tuple[Rows, NoiseFloor]:
+    """Rows without repetitions that nothing tells apart, their weights in rows; their floor."""
+    x, weight = rows.x.numpy(), rows.weight_array()
+    repeats = floor.n_distinct < len(rows)
+    if not floor.tells_apart and (repeats or weight is not None):
+        x, weight = merged(x, weight, floor.groups)
+        floor = replace(floor, groups=np.arange(len(x)))
+    weight = in_rows(weight)
+    return Rows(torch.tensor(x), None if weight is None else torch.tensor(weight)), floor
+
+
+def split_rows(rows: Rows, fraction: float, rng: np.random.RandomState) -> tuple[Rows, Rows | None]:
     """Hold out a random share of the rows; none where that would leave too few to judge by.
 
-    ``groups`` numbers the rows so that repetitions share a number: they stay together, else the
-    held-out part would hold rows that were fitted. None where every row is its own group.
+    Of weighted rows it is a share of the weight. A row that weighs more than the whole held-out
+    part is fitted in any case: the held-out score would be its own.
     """
-    n = len(rows) if groups is None else int(groups.max()) + 1
+    n = rows.n_effective
     n_held_out = max(round(fraction * n), MIN_HELD_OUT)
     if n_held_out > n // 4 and n_held_out > fraction * n + 1:
         return rows, None
@@ -84,8 +94,12 @@ def split_rows(
         raise ValueError(
             f"validation_fraction={fraction} leaves {n - n_held_out} of {n} rows to fit; lower it."
         )
-    order = rng.permutation(n)
-    if groups is None:
-        return rows[order[n_held_out:]], rows[order[:n_held_out]]
-    held_out = np.isin(groups, order[:n_held_out])
-    return rows[np.flatnonzero(~held_out)], rows[np.flatnonzero(held_out)]
+    order = rng.permutation(len(rows))
+    weight = rows.weight_array()
+    if weight is not None:
+        heavy = weight[order] > n_held_out
+        order = np.concatenate([order[~heavy], order[heavy]])
+        weight = weight[order]
+        # The number of rows whose weight comes closest to the wanted one.
+        n_held_out = max(int((weight.cumsum() - weight / 2 <= n_held_out).sum()), MIN_HELD_OUT)
+    return rows[order[n_held_out:]], rows[order[:n_held_out]]

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skflow.data.repetitions import effective_number, row_groups
+
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column
 CONSTANT_WIDTH = 1e-3  # of a constant, in shares of its magnitude
@@ -33,18 +35,13 @@ class NoiseFloor:
         return int(self.groups.max()) + 1
 
     @property
-    def inseparable(self) -> np.ndarray | None:
-        """The groups, where rows are repeated and no noise tells the repetitions apart."""
-        plain = self.n_distinct == len(self.groups)
-        return None if plain or (self.width > 0).any() else self.groups
+    def tells_apart(self) -> bool:
+        """Whether noise makes the repetitions of a row different rows."""
+        return bool((self.width > 0).any())
 
-
-def row_groups(X: np.ndarray) -> np.ndarray:
-    """Number the rows; repetitions of a row share a number."""
-    if X.shape[1] == 1:  # here every tie is a repeated row, and ties are what we look for
-        return np.arange(len(X))
-    packed = np.ascontiguousarray(X + 0.0).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1])))
-    return np.unique(packed.ravel(), return_inverse=True)[1]
+    def n_rows(self, weight: np.ndarray | None) -> int:
+        """Effective number of rows, repetitions taken together."""
+        return round(effective_number(np.bincount(self.groups, weights=weight)))
 
 
 def spacing(unique: np.ndarray) -> float:

@@ -15,7 +15,7 @@ class Rows:
     ----------
     x : Tensor of shape (n, d)
     weight : Tensor of shape (n,), or None
-        None where all rows weigh the same.
+        How many rows each counts as; None where all weigh the same.
     context : Tensor of shape (n, n_context), or None
         What the density of a row is conditional on.
     """
@@ -36,6 +36,15 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    @property
+    def n_effective(self) -> int:
+        """How many rows these count as, for all rules that depend on their number."""
+        return len(self) if self.weight is None else max(1, round(float(self.weight.sum())))
+
+    def weight_array(self) -> np.ndarray | None:
+        """The weights in NumPy's form."""
+        return None if self.weight is None else self.weight.numpy()
 
     def __getitem__(self, index) -> "Rows":
         return self._each(lambda part: part[index])

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.utils import check_random_state
 
 from skflow._compat import CallbackSupportMixin, _fit_context, weighted_quantile
-from skflow.data.fit_data import FitData, split_rows
+from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
 from skflow.estimators.checks import check_bounds, check_weight, check_within
@@ -59,8 +59,8 @@ class BaseFlow(
     def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         return check_bounds(self.bounds, X.shape[1])
 
-    def _find_noise_floor(self, X: np.ndarray) -> NoiseFloor:
-        return find_noise_floor(X)
+    def _find_noise_floor(self, rows: Rows) -> NoiseFloor:
+        return find_noise_floor(rows.x.numpy())
 
     def _learning_rate(self) -> float:
         return float(self.learning_rate_init)
@@ -180,12 +180,12 @@ class BaseFlow(
             X_val = self._read_rows(X_val, reset=False)
         bounds = self.bounds_ if continuing else self._bounds_of(rows, X_val)
         check_within(bounds, rows.x.numpy(), "X")
-        floor = self._noise_floor(rows)
+        rows, floor = merge_repetitions(rows, self._noise_floor(rows))
         if X_val is not None:
             check_within(bounds, X_val, "X_val")
             parts: tuple[Rows, Rows | None] = rows, Rows.of(X_val)
         else:
-            parts = split_rows(rows, self.validation_fraction, rng, floor.inseparable)
+            parts = split_rows(rows, self.validation_fraction, rng)
         if continuing:
             floor = replace(floor, width=self.noise_floor_)
         return FitData(rows, *parts, floor, bounds, given=X_val is not None)
@@ -195,7 +195,9 @@ class BaseFlow(
         X = self._read_rows(X, reset=False)
         rows = Rows.of(X, check_weight(sample_weight, X))
         check_within(self.bounds_, rows.x.numpy(), "X")
-        return replace(FitData.plain(rows, width=self.noise_floor_), bounds=self.bounds_)
+        floor = replace(self._find_noise_floor(rows), width=self.noise_floor_)
+        rows, floor = merge_repetitions(rows, floor)
+        return FitData(rows, rows, None, floor, self.bounds_)
 
     def _bounds_of(self, rows: Rows, X_val: np.ndarray | None):
         X = rows.x.numpy()
@@ -203,7 +205,7 @@ class BaseFlow(
 
     def _noise_floor(self, rows: Rows) -> NoiseFloor:
         """Find the noise floor; say once where it is not zero."""
-        floor = self._find_noise_floor(rows.x.numpy())
+        floor = self._find_noise_floor(rows)
         found = [f"{i} ({kind})" for i, kind in enumerate(floor.kinds) if kind != "continuous"]
         if found:
             warnings.warn(
@@ -249,7 +251,7 @@ class BaseFlow(
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
             max_time=None if self.max_time is None else share_of_time * self.max_time,
-            noise=self._training_noise(n, d),
+            noise=self._training_noise(data.train.n_effective, d),
             device=resolve_device(self.device),
             dtype=getattr(torch, self.dtype),
         )

@@ -19,8 +19,10 @@ class ImageFlow(ImageParameters, StartedFlow):
             return super()._check_bounds(X)
         return pixel_bounds(X)
 
-    def _find_noise_floor(self, X):
-        return super()._find_noise_floor(X) if self.image_shape is None else pixel_noise_floor(X)
+    def _find_noise_floor(self, rows):
+        if self.image_shape is None:
+            return super()._find_noise_floor(rows)
+        return pixel_noise_floor(rows.x.numpy())
 
     def _start_options(self):
         if self.image_shape is None:

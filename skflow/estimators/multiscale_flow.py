@@ -40,9 +40,9 @@ from skflow.estimators.ranking import (
     principal_directions,
 )
 from skflow.estimators.reducing import ReducingFlow
-from skflow.estimators.starts import Start, StartRecipe, drawn_by_weight
+from skflow.estimators.starts import Start, StartRecipe
 from skflow.flow import Flow
-from skflow.kernels.moments import weighted_moments
+from skflow.kernels.moments import rows_of_moments, weighted_moments
 from skflow.training.fit import Fitted, fit_flow
 from skflow.transforms import Compose, Factors, FixedRotation, Permutation
 
@@ -419,15 +419,17 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 h = flow.fixed(rows.x)[0]
                 for step in flow.learned.steps[:-1]:
                     h = step(h)[0]
-            self._fit_factors(prior, h.numpy(), rows, generator)
+            self._fit_factors(prior, Rows(h, rows.weight), generator)
 
-    def _fit_factors(self, prior: Factors, h: np.ndarray, rows: Rows, generator) -> None:
+    def _fit_factors(self, prior: Factors, h: Rows, generator) -> None:
         rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
         k = prior.decoder.loading.shape[1]
-        fitted = FactorAnalysis(k, random_state=rng.randint(2**31 - 1))
+        x = rows_of_moments(h.x, h.weight).numpy()
+        tol = 1e-2 * len(x) / h.n_effective  # scikit-learn's, of the log-likelihood of all rows
+        fitted = FactorAnalysis(k, tol=tol, random_state=rng.randint(2**31 - 1))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
-            fitted.fit(drawn_by_weight(h, rows.weight, rng))
+            fitted.fit(x)
         found = fitted.components_[np.abs(fitted.components_).max(1) > 0]
         prior.decoder.set_factors(
             torch.as_tensor(found.T),

@@ -5,7 +5,8 @@ from numbers import Integral
 import numpy as np
 
 from skflow.data.grids import exact_grid
-from skflow.data.noise_floor import NoiseFloor, column_resolution, find_noise_floor, row_groups
+from skflow.data.noise_floor import NoiseFloor, column_resolution, find_noise_floor
+from skflow.data.repetitions import row_groups
 
 MAX_LEVELS = 2**16  # of a quantised image; with more, pixels count as continuous
 ROWS_AT_ONCE = 1_000
@@ -49,7 +50,7 @@ def pixel_step(X: np.ndarray) -> float:
 def pixels_per_unit(X: np.ndarray) -> int:
     """What the levels are whole numbers divided by, such as 255; 0 where there is no such."""
     levels, step = pixel_levels(X), pixel_step(X)
-    return exact_grid(levels, step)[2] if step else 0
+    return exact_grid(levels, step)[2] if levels is not None and step else 0
 
 
 def pixel_noise_floor(X: np.ndarray) -> NoiseFloor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.point_sequence import PointSequence
-from skflow.estimators.starts import StartRecipe, drawn_by_weight
+from skflow.estimators.starts import Rows, StartRecipe
 from skflow.flow import Flow
 from skflow.kernels.families import Affine, Family, RationalQuadratic
 from skflow.kernels.moments import weighted_moments
@@ -179,7 +179,7 @@ def initialize_set_flow(
     per_point = None if weight is None else weight.repeat_interleave(base.n_points)
     rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
     units = (z.view(len(z), base.n_points, base.dim) - base.centre) / base.spread
-    rows = drawn_by_weight(units.flatten(0, 1).numpy(), per_point, rng)
+    rows = Rows(units.flatten(0, 1), per_point)
     rows = rows[rng.permutation(len(rows))[:MIXTURE_POINTS]]
     recipe = StartRecipe(base.dim, base="mixture", n_mixture_components=len(base.mixture.logits))
     mixture = recipe.fit_base(rows, rng.randint(2**31 - 1))

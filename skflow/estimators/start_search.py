@@ -17,7 +17,6 @@ from skflow.estimators.starts import (
     MIXTURE_ITERATIONS,
     Start,
     StartRecipe,
-    drawn_by_weight,
 )
 from skflow.transforms import Compose
 
@@ -38,11 +37,10 @@ STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
 Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
 
 
-def make_folds(rows: Rows, rng: np.random.RandomState, groups: np.ndarray | None) -> list[Fold]:
-    """Deal the rows into `N_FOLDS` parts, each held out once; rows of a group stay together."""
-    groups = np.arange(len(rows)) if groups is None else groups
-    dealt = rng.permutation(groups.max() + 1) % N_FOLDS
-    parts = [np.flatnonzero(dealt[groups] == fold) for fold in range(N_FOLDS)]
+def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
+    """Deal the rows into `N_FOLDS` parts, each held out once."""
+    dealt = rng.permutation(len(rows)) % N_FOLDS
+    parts = [np.flatnonzero(dealt == fold) for fold in range(N_FOLDS)]
     return [
         (rows[np.concatenate([p for p in parts if p is not part])], rows[part]) for part in parts
     ]
@@ -60,11 +58,16 @@ class Candidate:
 @dataclass
 class _EncodedFold:
     fixed: Compose
-    z: np.ndarray
-    z_screening: np.ndarray
+    z: Rows
+    z_screening: Rows
     judge: Rows
     z_judge: torch.Tensor
     contribution: torch.Tensor
+
+    @property
+    def judged_weight(self) -> float:
+        """Of this fold's score among the others: weighted folds differ in size."""
+        return 1.0 if self.judge.weight is None else float(self.judge.weight.sum())
 
     def score(self, base: Distribution) -> float:
         with torch.no_grad():
@@ -84,9 +87,9 @@ class _Space:
             z = fixed.initialize(fit_rows.x, fit_rows.weight)
             with torch.no_grad():
                 z_judge, contribution = fixed(judge.x)
-            drawn = drawn_by_weight(z.numpy(), fit_rows.weight, rng)
-            some = rng.permutation(len(drawn))[:SCREENING_ROWS]
-            self.folds.append(_EncodedFold(fixed, drawn, drawn[some], judge, z_judge, contribution))
+            encoded = Rows(z, fit_rows.weight)
+            some = encoded[rng.permutation(len(z))[:SCREENING_ROWS]]
+            self.folds.append(_EncodedFold(fixed, encoded, some, judge, z_judge, contribution))
 
     def try_base(self, *, screening: bool = False, **base) -> Candidate | None:
         """Fit a base on every fold; None where it cannot be fitted or scored."""
@@ -99,7 +102,12 @@ class _Space:
             if fitted is None:
                 return None
             fits.append((fold, fitted))
-        score = float(np.mean([fold.score(fitted) for fold, fitted in fits]))
+        score = float(
+            np.average(
+                [fold.score(fitted) for fold, fitted in fits],
+                weights=[fold.judged_weight for fold in self.folds],
+            )
+        )
         if not np.isfinite(score):
             return None
         return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0][1]))
@@ -179,7 +187,7 @@ def choose_start(
     bounds : (lower, upper) arrays or None
     rng : RandomState
     """
-    n, d = folds[0][0].x.shape
+    n, d = folds[0][0].n_effective, folds[0][0].x.shape[1]
     spaces = [
         _Space(recipe, folds, bounds, rng)
         for recipe in spaces_to_try(start, n, d, bounded=bounds is not None)

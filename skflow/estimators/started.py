@@ -83,7 +83,7 @@ class StartedFlow(StartParameters, BaseFlow):
             # A tenth of a small table is too little to choose by; its folds are all of it.
             by_folds = n < SMALL_TABLE and not data.given
             folds = (
-                make_folds(spread_rows(data.rows), rng, data.floor.inseparable)
+                make_folds(spread_rows(data.rows), rng)
                 if by_folds
                 else [(spread_rows(data.train), spread_rows(data.held_out))]
             )

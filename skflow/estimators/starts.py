@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from skflow.data.fit_data import Bounds
 from skflow.data.rows import Rows
@@ -48,9 +47,7 @@ class StartRecipe:
         kind = BASES[self.base].kind
         return kind.unfitted(self.n_features, self.n_mixture_components).double()
 
-    def fit_base(
-        self, z: np.ndarray, seed: int, max_iter: int = MIXTURE_ITERATIONS
-    ) -> FlowBase | None:
+    def fit_base(self, z: Rows, seed: int, max_iter: int = MIXTURE_ITERATIONS) -> FlowBase | None:
         """Fit the base to encoded rows; None where it cannot be fitted to so few."""
         base = self.make_base()
         options = FitOptions(self.regularisation, max_iter, seed)
@@ -66,7 +63,7 @@ class StartRecipe:
         """
         fixed = self.make_fixed(bounds)
         z = fixed.initialize(rows.x, rows.weight)
-        base = self.fit_base(drawn_by_weight(z.numpy(), rows.weight, rng), rng.randint(2**31 - 1))
+        base = self.fit_base(Rows(z, rows.weight), rng.randint(2**31 - 1))
         if base is None:
             raise ValueError(
                 f"{len(rows)} rows are too few for a mixture of {self.n_mixture_components} "
@@ -82,11 +79,3 @@ class Start:
     recipe: StartRecipe
     fixed: Compose
     base: FlowBase
-
-
-def drawn_by_weight(z: np.ndarray, weight: Tensor | None, rng: np.random.RandomState):
-    """Rows drawn in proportion to their weights: scikit-learn's mixture takes none."""
-    if weight is None:
-        return z
-    share = weight.numpy() / weight.numpy().sum()
-    return z[rng.choice(len(z), len(z), p=share)]

@@ -13,6 +13,7 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.grids import on_grid
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
+from skflow.data.table_repetitions import table_groups
 from skflow.data.tables import as_table, is_frame
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.checks import check_table
@@ -254,12 +255,15 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         if self.bounds is not None and self._rows_are != "table":
             raise ValueError("bounds are for tables; images have their levels, sets have none.")
 
-    def _find_noise_floor(self, X):
-        n, d = X.shape
+    def _find_noise_floor(self, rows):
         if self._rows_are == "sets":
-            return super()._find_noise_floor(X)
-        width = np.zeros(d) if self._rows_are == "table" else np.full(d, pixel_step(X))
-        return NoiseFloor(width, ("continuous",) * d, np.arange(n))
+            return super()._find_noise_floor(rows)
+        X, (n, d) = rows.x.numpy(), rows.x.shape
+        kinds = ("continuous",) * d
+        if self._rows_are == "images":
+            return NoiseFloor(np.full(d, pixel_step(X)), kinds, np.arange(n))
+        numeric = [i for i, c in enumerate(self._schema.columns) if c.categories is None]
+        return NoiseFloor(np.zeros(d), kinds, table_groups(X, rows.weight_array(), numeric))
 
     # -- the model ----------------------------------------------------------------------------
 
@@ -292,7 +296,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         return [(flow, recipe)]
 
     def _started_table(self, plan, rows, to_fit, held_out, rng, generator):
-        columns, groups = self._column_plans(rows.x.numpy())
+        columns, groups = self._column_plans(rows.x.numpy(), rows.weight_array())
         start = choose_table_start(
             columns,
             groups,
@@ -326,7 +330,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             step=step,
             lowest=low[0],
             n_levels=round((high[0] - low[0]) / step) + 1,
-            n_rows=len(to_fit),
+            n_rows=to_fit.n_effective,
             dequantization=self.dequantization,
             pooling=self.pooling,
             n_layers=4 if self.n_layers == "auto" else self.n_layers,
@@ -341,7 +345,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             self.input_shape,
             symmetry=self.symmetry,
             n_layers=3 if self.n_layers == "auto" else self.n_layers,
-            n_rows=len(to_fit),
+            n_rows=to_fit.n_effective,
         )
         flow = set_flow(plan, generator)
         initialize_set_flow(flow, to_fit.x, to_fit.weight, generator)
@@ -364,7 +368,9 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         )
         return table_flow(encoding, autoregression)
 
-    def _column_plans(self, values: np.ndarray) -> tuple[list[ColumnPlan], list[list[int]]]:
+    def _column_plans(
+        self, values: np.ndarray, weight: np.ndarray | None
+    ) -> tuple[list[ColumnPlan], list[list[int]]]:
         names = [column.name for column in self._schema.columns]
         groups = [positions(group, names, "exchangeable") for group in (self.exchangeable or ())]
         periodic = {
@@ -379,6 +385,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             symmetric=positions(self.symmetric, names, "symmetric"),
             exchangeable=groups,
             periodic=periodic,
+            weight=weight,
         )
         return plans, groups
 

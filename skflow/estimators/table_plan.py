@@ -67,8 +67,9 @@ def plan_columns(
     symmetric: Sequence[int],
     exchangeable: Sequence[Sequence[int]],
     periodic: dict[int, float],
+    weight: np.ndarray | None = None,
 ) -> list[ColumnPlan]:
-    """Detect the kind of every column of the coded rows ``values`` (n, d).
+    """Detect the kind of every column of the coded rows ``values`` (n, d), weighted (n,).
 
     Raises
     ------
@@ -80,7 +81,8 @@ def plan_columns(
         raise ValueError("exchangeable must be disjoint groups of two columns or more.")
     plans = []
     for i, column in enumerate(schema.columns):
-        known = values[:, i][~np.isnan(values[:, i])]
+        here = ~np.isnan(values[:, i])
+        known = values[:, i][here]
         missing = len(known) < len(values)
         if not len(known):
             raise ValueError(f"column {column.name!r} has no value in any row; drop it.")
@@ -101,13 +103,13 @@ def plan_columns(
                 ColumnPlan("categorical", n_levels=len(column.categories), missing=missing)
             )
             continue
-        plans.append(
-            _numeric_plan(known, column, special, missing, bounds.get(i), periodic.get(i, 0.0))
-        )
+        counts = None if weight is None else weight[here]
+        limits, period = bounds.get(i), periodic.get(i, 0.0)
+        plans.append(_numeric_plan(known, counts, column, special, missing, limits, period))
     return plans
 
 
-def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan:
+def _numeric_plan(known, weight, column, special, missing, bounds, period) -> ColumnPlan:
     name = column.name
     ordered = column.categories is not None or special["ordinal_features"]
     if special["symmetric"]:
@@ -121,7 +123,7 @@ def _numeric_plan(known, column, special, missing, bounds, period) -> ColumnPlan
     if column.categories is not None:  # ordered categories: all are levels, seen or not
         levels = tuple(float(code) for code in range(len(column.categories)))
         return ColumnPlan("levels", levels=levels, missing=missing)
-    found = numeric_kind(known, ordinal=ordered)
+    found = numeric_kind(known, weight, ordinal=ordered)
     points = found.kind == "continuous" and not found.atoms
     if special["exchangeable"] and (missing or bounds is not None or period or not points):
         raise ValueError(

@@ -16,6 +16,7 @@ from skflow.distributions import StandardNormal
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.estimators.start_search import KNOTS, ROWS_PER_KNOT
 from skflow.flow import Flow
+from skflow.kernels.moments import weighted_moments
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.column_edges import (
     all_edges,
@@ -38,34 +39,44 @@ WORTH_DOUBLING = 0.03  # nats: each class costs time, and training finds smaller
 ROWS_PER_MEAN = 4  # for every number in a class's mean
 
 
-def with_edges(plans: Sequence[ColumnPlan], x: Tensor) -> list[ColumnPlan]:
+def with_edges(
+    plans: Sequence[ColumnPlan], x: Tensor, weight: Tensor | None = None
+) -> list[ColumnPlan]:
     """Plans of lattices and circles with the edges between which their values are counted."""
     done = []
     for plan, values in zip(plans, x.T, strict=True):
         if plan.kind in ("lattice", "continuous"):
-            modelled = modelled_values(values, plan)
+            modelled, counts = modelled_values(values, plan, weight)
             is_lattice = plan.kind == "lattice"
             few = is_lattice and len(modelled.unique()) <= MAX_COUNTED
             if is_lattice and not (plan.period or few):
-                plan = replace(plan, fine=plan.step < FINE * float(modelled.std()))
+                plan = replace(plan, fine=plan.step < FINE * _deviation(modelled, counts))
             if plan.period or few or (is_lattice and plan.atoms and not plan.fine):
-                edges = (circle_edges if plan.period else lattice_edges)(modelled, plan)
+                edges = (circle_edges if plan.period else lattice_edges)(modelled, plan, counts)
                 plan = replace(plan, edges=tuple(edges.tolist()))
         done.append(plan)
     return done
 
 
-def with_splines(plans: Sequence[ColumnPlan], x: Tensor, rng) -> list[ColumnPlan]:
+def _deviation(values: Tensor, weight: Tensor | None) -> float:
+    if weight is None:
+        return float(values.std())
+    return float(weighted_moments(values[:, None], weight)[1])
+
+
+def with_splines(
+    plans: Sequence[ColumnPlan], x: Tensor, rng, weight: Tensor | None = None
+) -> list[ColumnPlan]:
     """Plans of columns of points or of many cells, with what held-out values of each ask for."""
     done = []
     for plan, values in zip(plans, x.T, strict=True):
         if plan.kind in ("continuous", "lattice") and not plan.edges:
-            plan = _best_marginal(plan, modelled_values(values, plan), rng)
+            plan = _best_marginal(plan, Rows(*modelled_values(values, plan, weight)), rng)
         done.append(plan)
     return done
 
 
-def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
+def _best_marginal(plan: ColumnPlan, values: Rows, rng) -> ColumnPlan:
     """The number of knots, and how far to follow the frequencies of single levels."""
     order = rng.permutation(len(values))
     fit, judge = values[order[len(values) // 5 :]], values[order[: len(values) // 5]]
@@ -74,21 +85,21 @@ def _best_marginal(plan: ColumnPlan, values: Tensor, rng) -> ColumnPlan:
 
     def score(candidate):
         column = NumericColumn(candidate, 0).double()
-        column.initialize(fit, torch.ones_like(fit))
-        (ends,), contribution = column.encode(judge)
+        column.initialize(fit.x, torch.ones_like(fit.x) if fit.weight is None else fit.weight)
+        (ends,), contribution = column.encode(judge.x)
         if plan.kind == "lattice" and not candidate.fine:
-            return float((log_normal_mass(ends[:, 1], ends[:, 2]) + contribution).mean())
-        return float((contribution - 0.5 * ends[:, 0] ** 2).mean())
+            return judge.mean(log_normal_mass(ends[:, 1], ends[:, 2]) + contribution)
+        return judge.mean(contribution - 0.5 * ends[:, 0] ** 2)
 
     plain = replace(plan, atoms=(), symmetric=False)
-    n_knots = [0, *(k for k in KNOTS if k * ROWS_PER_KNOT <= len(fit))]
+    n_knots = [0, *(k for k in KNOTS if k * ROWS_PER_KNOT <= fit.n_effective)]
     splines = [replace(plain, n_knots=k) for k in n_knots]
     best = max(splines, key=score)
-    distinct = values.unique() if plan.kind == "lattice" else ()
+    distinct = values.x.unique() if plan.kind == "lattice" else ()
     if 0 < len(distinct) <= MAX_HEAPED:
         edges = tuple(up_to_bounds(all_edges(distinct, plan.step), plan).tolist())
         heap = replace(best, edges=edges, fine=False)
-        heaped = [replace(heap, prior_rows=s * len(values)) for s in PRIOR_SHARES]
+        heaped = [replace(heap, prior_rows=s * values.n_effective) for s in PRIOR_SHARES]
         best = max([best, *heaped], key=score)
     return replace(best, atoms=plan.atoms, symmetric=plan.symmetric)
 
@@ -117,15 +128,15 @@ class _Candidates:
 
     def __init__(self, plans, groups, fit: Rows, judge: Rows | None, rng):
         self.encoding = TableEncoding(plans, groups).double()
-        weight = fit.weight_of_mean_one()  # half counts are of rows
         n_variables = len(self.encoding.variables)
-        ends = self.encoding.initialize(fit.x, weight).view(len(fit), n_variables, 3)
+        ends = self.encoding.initialize(fit.x, fit.weight).view(len(fit), n_variables, 3)
         self.judge = judge
         probe = TableAutoregression(self.encoding.variables, 1, (4,))
         self.n_latent = len(probe.scores)
         self.codes = ends[:, probe.codes, 0]
         self.scores = spread_cells(ends[:, probe.scores], rng)
-        self.weight = torch.ones(len(fit), dtype=torch.float64) if weight is None else weight
+        ones = torch.ones(len(fit), dtype=torch.float64)
+        self.weight = ones if fit.weight is None else fit.weight
         self.seed = int(rng.randint(2**31 - 1))
         self.n_levels = probe.start.n_levels
 
@@ -212,17 +223,19 @@ def choose_table_start(
     hidden_layer_sizes : sequence of int
     rng, generator
     """
-    opened = ExchangeableColumns(groups).double().initialize(rows.x) if groups else rows.x
-    plain = with_edges(plans, opened)
+    opened = rows.x
+    if groups:
+        opened = ExchangeableColumns(groups).double().initialize(rows.x, rows.weight)
+    plain = with_edges(plans, opened, rows.weight)
     spaces = [_Candidates(plain, groups, fit, judge, rng)]
     if judge is not None:
-        curved = with_splines(plain, opened, rng)
+        curved = with_splines(plain, opened, rng, rows.weight)
         if curved != plain:
             spaces.append(_Candidates(curved, groups, fit, judge, rng))
     n_numbers = spaces[0].n_latent + len(spaces[0].n_levels) + 1
     # Circles are no part of the classes: where there is nothing else, one class is all.
     alone = judge is None or n_numbers == 1
-    most = 1 if alone else max(1, min(max_classes, len(fit) // (ROWS_PER_MEAN * n_numbers)))
+    most = 1 if alone else max(1, min(max_classes, fit.n_effective // (ROWS_PER_MEAN * n_numbers)))
     climbed = [(*space.climb(most), space) for space in spaces]
     _, n_classes, best = max(climbed, key=lambda entry: entry[0])
     return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, hidden_layer_sizes, generator)

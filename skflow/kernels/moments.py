@@ -8,6 +8,11 @@ TIE = 1e-6  # relative difference below which entries of an axis are equal up to
 RELATIVE_FLOOR = 1e-12  # a spread below this share of the magnitude is rounding, not spread
 
 
+def n_rows(x: Tensor, weight: Tensor | None) -> float:
+    """Rows of ``x``, a row of weight w counting as w rows."""
+    return len(x) if weight is None else float(weight.sum())
+
+
 def weighted_mean(x: Tensor, weight: Tensor | None) -> Tensor:
     """Mean over the rows of ``x``."""
     return x.mean(0) if weight is None else (weight[:, None] * x).sum(0) / weight.sum()
@@ -27,15 +32,36 @@ def weighted_moments(x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor]:
     return mean * magnitude, torch.where(usable, deviation * magnitude, 1.0)
 
 
+def weighted_median(x: Tensor, weight: Tensor | None) -> Tensor:
+    """Lower median of every column's values; NaN are none."""
+    if weight is None:
+        return x.nanmedian(0).values
+    ordered, index = x.sort(0)  # NaN last
+    so_far = torch.where(ordered.isnan(), 0.0, weight[index]).cumsum(0)
+    below = so_far < (1 - RELATIVE_FLOOR) * so_far[-1] / 2
+    return ordered.gather(0, below.sum(0, keepdim=True))[0]
+
+
+def rows_of_moments(x: Tensor, weight: Tensor | None) -> Tensor:
+    """Rows without weights that have the weighted mean and covariance; ``x`` without weights."""
+    if weight is None:
+        return x
+    mean, d = weighted_mean(x, weight), x.shape[1]
+    centred = x - mean
+    variance, axes = torch.linalg.eigh(centred.T @ (weight[:, None] * centred) / weight.sum())
+    steps = (d * variance.clamp_min(0)).sqrt()[:, None] * axes.T
+    return torch.cat([mean + steps, mean - steps])
+
+
 def ledoit_wolf_intensity(x: Tensor, weight: Tensor | None) -> float:
-    """Ledoit and Wolf's intensity for centred rows ``x``.
+    """Ledoit and Wolf's intensity for centred rows ``x``; the weights add up to their number.
 
     References
     ----------
     Ledoit, Wolf (2004), "A well-conditioned estimator for large-dimensional covariance matrices".
     """
-    n, d = x.shape
-    w = x.new_full((n,), 1 / n) if weight is None else weight / weight.sum()
+    n, d = n_rows(x, weight), x.shape[1]
+    w = x.new_full((len(x),), 1 / n) if weight is None else weight / n
     covariance = x.T @ (w[:, None] * x)
     target = covariance.diagonal().mean()
     distance = (covariance**2).sum() - d * target**2

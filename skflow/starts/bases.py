@@ -8,7 +8,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
+from skflow.data.rows import Rows
 from skflow.distributions import FlowBase, GaussianMixture, StandardNormal, StudentT
+from skflow.starts.weighted_mixture import fit_weighted_mixture
 
 
 @dataclass(frozen=True)
@@ -20,8 +22,16 @@ class FitOptions:
     seed: int
 
 
-def fit_mixture(base: GaussianMixture, z: np.ndarray, options: FitOptions) -> bool:
+def fit_mixture(base: GaussianMixture, z: Rows, options: FitOptions) -> bool:
     """Fit by expectation maximisation; False where there are too few separate rows."""
+    if z.weight is not None:
+        return fit_weighted_mixture(
+            base,
+            z,
+            options.seed,
+            regularisation=options.regularisation,
+            max_iter=options.max_iter,
+        )
     mixture = SklearnMixture(
         len(base.means),
         reg_covar=options.regularisation,
@@ -31,13 +41,13 @@ def fit_mixture(base: GaussianMixture, z: np.ndarray, options: FitOptions) -> bo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         try:
-            base.copy_fitted(mixture.fit(z))
+            base.copy_fitted(mixture.fit(z.x.numpy()))
         except (ValueError, np.linalg.LinAlgError):
             return False
     return True
 
 
-def nothing_to_fit(base: FlowBase, z: np.ndarray, options: FitOptions) -> bool:
+def nothing_to_fit(base: FlowBase, z: Rows, options: FitOptions) -> bool:
     """Leave the base as it is made."""
     return True
 

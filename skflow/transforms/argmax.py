@@ -9,7 +9,7 @@ from torch.nn.functional import logsigmoid
 
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.families import bounded_log_scale
-from skflow.kernels.moments import weighted_mean
+from skflow.kernels.moments import n_rows, weighted_mean
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import Transform
@@ -290,9 +290,10 @@ class GumbelArgmax(LargestOfAll):
         return v, log_q_top.sum(1) + log_q.sum(1)
 
     def _initialize(self, x, weight, context, noise):
-        rows = len(x) * weighted_mean(self._chosen(self._codes(x)).to(x), weight)
+        n = n_rows(x, weight)
+        rows = n * weighted_mean(self._chosen(self._codes(x)).to(x), weight)
         n_levels = (self.last_code + 1)[self.column]
-        self.log_share.copy_(((rows + UNSEEN) / (len(x) + UNSEEN * n_levels)).log())
+        self.log_share.copy_(((rows + UNSEEN) / (n + UNSEEN * n_levels)).log())
         return self._forward(x, context, noise)[0]
 
 

@@ -81,7 +81,10 @@ class Transform(nn.Module, ABC):
         context: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
-        """Set data-dependent parameters from rows ``x`` and their weights; return z."""
+        """Set data-dependent parameters from rows ``x``; return z.
+
+        A row of weight w counts as w equal rows.
+        """
         self._check_context(x, context)
         return self._initialize(x, weight, context, fresh_noise() if noise is None else noise)
 

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from skflow.kernels.moments import weighted_median
 from skflow.transforms.base import DimensionwiseTransform
 
 EDGE = 1e-9  # a value on its bound is moved inside by this share of the scale
@@ -44,8 +45,8 @@ class Bound(DimensionwiseTransform):
     def _initialize(self, x, weight, context, noise):
         finite_lower = torch.where(self.lower.isfinite(), self.lower, 0.0)
         finite_upper = torch.where(self.upper.isfinite(), self.upper, 0.0)
-        distance = (
-            torch.where(self.lower.isfinite(), x - finite_lower, finite_upper - x).median(0).values
+        distance = weighted_median(
+            torch.where(self.lower.isfinite(), x - finite_lower, finite_upper - x), weight
         )
         self.scale.copy_(torch.where(distance > 0, distance, 1.0))
         return self._forward(x, context, noise)[0]

@@ -3,22 +3,29 @@
 import torch
 from torch import Tensor
 
-from skflow.kernels.moments import weighted_moments
+from skflow.kernels.moments import n_rows, weighted_moments
 from skflow.kernels.rational_quadratic import forward_in_bin, inverse_in_bin
 from skflow.transforms.base import DimensionwiseTransform
 
 
 def weighted_quantiles(x: Tensor, levels: Tensor, weight: Tensor | None) -> Tensor:
-    """Quantiles of every column, interpolated between mid-rank levels: shape (d, levels)."""
+    """Quantiles of every column, interpolated between mid-rank levels: shape (d, levels).
+
+    A row of weight w spans the ranks from its first half row to its last, as w equal rows would.
+    """
     ordered, index = x.T.contiguous().sort(1)
     w = torch.ones_like(ordered) if weight is None else weight[index]
     rank = w.cumsum(1) - w / 2
+    if weight is not None:
+        inner = (w - 1).clamp_min(0) / 2
+        rank = torch.stack([rank - inner, rank + inner], 2).flatten(1)
+        ordered = ordered.repeat_interleave(2, 1)
     rank = rank / w.sum(1, keepdim=True)
     levels = levels.expand(len(ordered), -1).contiguous()
-    right = torch.searchsorted(rank, levels).clamp(1, x.shape[0] - 1)
+    right = torch.searchsorted(rank, levels).clamp(1, rank.shape[1] - 1)
     left = right - 1
     r0, r1 = rank.gather(1, left), rank.gather(1, right)
-    share = ((levels - r0) / (r1 - r0)).clamp(0, 1)
+    share = ((levels - r0) / torch.where(r1 > r0, r1 - r0, 1.0)).clamp(0, 1)
     return torch.lerp(ordered.gather(1, left), ordered.gather(1, right), share)
 
 
@@ -56,7 +63,7 @@ class MarginalSpline(DimensionwiseTransform):
     def _initialize(self, x, weight, context, noise):
         n_knots = self.knots_x.shape[1]
         levels = (torch.arange(n_knots, dtype=x.dtype, device=x.device) - 0.5) / (n_knots - 2)
-        end = min(0.5 / len(x), 0.25 / (n_knots - 2))
+        end = min(0.5 / n_rows(x, weight), 0.25 / (n_knots - 2))
         levels = levels.clamp(end, 1 - end)
         knots_x = weighted_quantiles(x, levels, weight)
         knots_x[:, 0], knots_x[:, -1] = x.amin(0), x.amax(0)

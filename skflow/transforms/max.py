@@ -9,7 +9,7 @@ from skflow.distributions.base import Decoder
 from skflow.distributions.categorical import Categorical
 from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.half_normal import MEAN, half_normal_of, log_half_normal
-from skflow.kernels.moments import weighted_mean
+from skflow.kernels.moments import n_rows, weighted_mean
 from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.conditioner import Conditioner, chosen_columns
 from skflow.transforms.random_choice import drawn_choice
@@ -170,7 +170,7 @@ class Max(_MaxTransform, DroppingTransform):
         # Half-normal offsets have their scale as root mean square; a maximum's own does not count.
         square = weighted_mean(offsets.square(), weight)
         share = weighted_mean((offsets > 0).to(x), weight)
-        square = torch.where(square > 0, square / share.clamp_min(1 / len(x)), 1.0)
+        square = torch.where(square > 0, square / share.clamp_min(1 / n_rows(x, weight)), 1.0)
         self.log_scale.copy_(0.5 * square.log())
         self.conditioner.initialize(z, weight)
         return z

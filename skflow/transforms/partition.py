@@ -10,6 +10,16 @@ from skflow.distributions.categorical import Categorical
 from skflow.transforms.base import DroppingTransform
 from skflow.transforms.bounds import Bound
 from skflow.transforms.conditioner import Conditioner, chosen_columns
+from skflow.transforms.marginal import weighted_quantiles
+
+
+def _median(distance: Tensor, weight: Tensor | None) -> Tensor:
+    """Between the two in the middle; 0 of none."""
+    if not len(distance):
+        return distance.new_zeros(())
+    if weight is None:
+        return distance.quantile(0.5)
+    return weighted_quantiles(distance[:, None], distance.new_tensor([0.5]), weight)[0, 0]
 
 
 class Partition(DroppingTransform):
@@ -98,10 +108,11 @@ class Partition(DroppingTransform):
         values, number = x[:, self.column], self.interval(x)
         last = len(self.cuts)
         for half_line, distance in (
-            (0, self.cuts[0] - values[number == 0]),
-            (last, values[number == last] - self.cuts[-1]),
+            (0, self.cuts[0] - values),
+            (last, values - self.cuts[-1]),
         ):
-            typical = distance.nanquantile(0.5) if len(distance) else distance.new_zeros(())
+            inside = (number == half_line) & ~distance.isnan()
+            typical = _median(distance[inside], None if weight is None else weight[inside])
             self.lines.scale[half_line] = torch.where(typical > 0, typical, 1.0)
         z = self._opened(x)[0]
         self.conditioner.initialize(z, weight)

@@ -10,7 +10,7 @@ from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.distributions.signs import Signs
 from skflow.kernels.families import bounded_log_scale
 from skflow.kernels.half_normal import half_normal_of, log_half_normal, normal_of
-from skflow.kernels.moments import weighted_mean
+from skflow.kernels.moments import n_rows, weighted_mean, weighted_median
 from skflow.transforms.base import DroppingTransform, Transform
 from skflow.transforms.bounds import Bound
 from skflow.transforms.conditioner import Conditioner, chosen_columns
@@ -94,11 +94,12 @@ class ReLU(DroppingTransform):
     def _initialize(self, x, weight, context, noise):
         chosen = x[:, self.columns]
         positive = chosen > 0
-        typical = torch.where(positive, chosen, torch.nan).nanmedian(0).values
+        typical = weighted_median(torch.where(positive, chosen, torch.nan), weight)
         self.opening.scale.copy_(torch.where(typical > 0, typical, 1.0))
         self.log_scale.copy_(_root_mean_square(chosen, ~positive, weight).log())
-        n_positive = weighted_mean(positive.to(x), weight) * len(x)
-        self.log_odds.copy_(((n_positive + UNSEEN) / (len(x) - n_positive + UNSEEN)).log())
+        n = n_rows(x, weight)
+        n_positive = weighted_mean(positive.to(x), weight) * n
+        self.log_odds.copy_(((n_positive + UNSEEN) / (n - n_positive + UNSEEN)).log())
         self.conditioner.initialize(x[:, self.others], weight)
         return self._forward(x, context, noise)[0]
 

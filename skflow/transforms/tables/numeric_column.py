@@ -231,8 +231,12 @@ def _middle(lower: Tensor, upper: Tensor) -> Tensor:
     return torch.where(flip, -middle, middle)
 
 
-def modelled_values(x: Tensor, plan: ColumnPlan) -> Tensor:
-    """Of a numeric column's values those, or the sizes of those, that its scores are read off."""
-    x = x[~x.isnan()]
+def modelled_values(
+    x: Tensor, plan: ColumnPlan, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Of a numeric column's values those that its scores are read off; and their weights."""
+    used = ~x.isnan()
     x = x.abs() if plan.symmetric else x
-    return x[NumericColumn(plan, 0)._spike(x) == 0] if plan.atoms else x
+    if plan.atoms:
+        used &= NumericColumn(plan, 0)._spike(x) == 0
+    return x[used], None if weight is None else weight[used]

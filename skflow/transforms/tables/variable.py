@@ -32,5 +32,5 @@ def three(value: Tensor) -> Tensor:
 
 def unseen_share(counts: Tensor) -> float:
     """Probability of a level that never occurred, after Good and Turing, at least a half count."""
-    singletons = float((counts == 1).sum())
+    singletons = float(((counts > 0) & (counts < 1.5)).sum())  # weights are rows, or nearly
     return (singletons + 1) / (float(counts.sum()) + singletons + 2)
