@@ -56,6 +56,8 @@ def iterate(
     max_iter: int,
 ) -> bool:
     """Expectation maximisation in place from first responsibilities (n, K); False if it fails."""
+    if rows.weight is None:
+        raise ValueError("rows have no weights; scikit-learn's mixture fits those")
     x, weight, last = rows.x, rows.weight, -torch.inf
     if not _maximise(mixture, x, responsibility * weight[:, None], regularisation):
         return False

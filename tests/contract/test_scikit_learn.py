@@ -20,14 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
 ]
 
-# With mini-batches and a random held-out part a row of weight 2 is drawn once, a row given twice
-# is drawn twice: the same expectation, not the same number. scikit-learn exempts its own
-# stochastic estimators from this check in these words. In full batch it holds; see below.
-STOCHASTIC = {
-    check: "sample_weight is not equivalent to removing/repeating samples."
-    for check in ("check_sample_weight_equivalence_on_dense_data",)
-}
-
 
 @parametrize_with_checks(
     [
@@ -63,9 +55,7 @@ def test_full_batch_passes_every_check(estimator, check):
         FlowifiedMLP((12, 4), augment="gaussian", n_importance_samples=8, max_iter=3),
         SurVAEFlow(),
         SurVAEFlow(hidden_layer_sizes=(8,), max_iter=3, contamination=0.1),
-    ],
-    expected_failed_checks=lambda estimator: STOCHASTIC,
-    xfail_strict=True,
+    ]
 )
-def test_default_passes_every_check_but_repetition(estimator, check):
+def test_default_passes_every_check(estimator, check):
     check(estimator)

@@ -88,7 +88,7 @@ class NumericColumn(nn.Module):
             prior = prior_counts(x, plan, edges, weight) if with_prior else None
             self.scores.initialize(x, edges, (self._spike(middle) > 0) & single, weight, prior)
         elif len(x):
-            self.scores.initialize(spread_evenly(x, plan.step), weight)
+            self.scores.initialize(*spread_evenly(x, plan.step, weight))
 
     def _level(self, x: Tensor) -> Tensor:
         """Number of the nearest level."""
