@@ -38,11 +38,19 @@ Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
 
 
 def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
-    """Deal the rows into `N_FOLDS` parts, each held out once."""
+    """Deal the rows into `N_FOLDS` parts, each held out once.
+
+    A row that weighs more than a part is in all rows to fit and judges none.
+    """
     dealt = rng.permutation(len(rows)) % N_FOLDS
     parts = [np.flatnonzero(dealt == fold) for fold in range(N_FOLDS)]
+    if (weight := rows.weight_array()) is not None:
+        heavy = np.flatnonzero(weight > weight.sum() / N_FOLDS)
+        parts = [np.setdiff1d(part, heavy) for part in parts]
+        parts.append(heavy)
     return [
-        (rows[np.concatenate([p for p in parts if p is not part])], rows[part]) for part in parts
+        (rows[np.concatenate([p for p in parts if p is not part])], rows[part])
+        for part in parts[:N_FOLDS]
     ]
 
 

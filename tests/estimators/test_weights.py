@@ -184,6 +184,15 @@ def test_the_held_out_part_is_a_share_of_the_weight():
         assert len(held_out) < N
 
 
+def test_a_row_heavier_than_a_fold_is_always_fitted():
+    weight = WEIGHT.clone()
+    weight[7] = 300.0
+    for fit, judge in make_folds(Rows(ROWS, weight), np.random.RandomState(0)):
+        assert 300.0 in fit.weight
+        assert 300.0 not in judge.weight
+        assert len(fit) + len(judge) == N
+
+
 def test_few_rows_in_effect_are_few_rows():
     weight = torch.full((N,), 0.1).double()
     rows = Rows(ROWS, weight)  # eight rows' worth
