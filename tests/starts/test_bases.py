@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
+from skflow.data.rows import Rows
 from skflow.starts.bases import BASES, FitOptions
 
 OPTIONS = FitOptions(regularisation=1e-3, max_iter=300, seed=3)
@@ -15,7 +16,7 @@ def test_a_base_is_fitted_in_place(name):
     z = np.random.default_rng(0).normal(size=(200, 3)) * [1, 2, 5]
     base = BASES[name].kind.unfitted(3, 2).double()
     before = base.log_prob(torch.as_tensor(z)).mean()
-    assert BASES[name].fit(base, z, OPTIONS)
+    assert BASES[name].fit(base, Rows(torch.tensor(z)), OPTIONS)
     gain = base.log_prob(torch.as_tensor(z)).mean() - before
     assert (gain > 1) == (name == "mixture")
 
@@ -23,7 +24,7 @@ def test_a_base_is_fitted_in_place(name):
 def test_the_mixture_is_scikit_learns():
     z = np.random.default_rng(0).normal(size=(200, 3)) * [1, 2, 5]
     base = BASES["mixture"].kind.unfitted(3, 4).double()
-    assert BASES["mixture"].fit(base, z, OPTIONS)
+    assert BASES["mixture"].fit(base, Rows(torch.tensor(z)), OPTIONS)
     expected = SklearnMixture(4, reg_covar=1e-3, max_iter=300, random_state=3).fit(z)
     actual = base.log_prob(torch.as_tensor(z)).detach()
     np.testing.assert_allclose(actual, expected.score_samples(z), atol=1e-9)
@@ -31,4 +32,4 @@ def test_the_mixture_is_scikit_learns():
 
 def test_too_few_rows_leave_it_unfitted():
     base = BASES["mixture"].kind.unfitted(2, 5).double()
-    assert not BASES["mixture"].fit(base, np.zeros((3, 2)), OPTIONS)
+    assert not BASES["mixture"].fit(base, Rows(torch.zeros(3, 2).double()), OPTIONS)

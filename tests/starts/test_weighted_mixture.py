@@ -69,6 +69,8 @@ def test_what_cannot_be_fitted_is_said():
     )
     mixture = GaussianMixture(5, 2).double()
     options = {"regularisation": 1e-4, "max_iter": 5}
-    assert not fit_weighted_mixture(mixture, x, weight.double(), 0, **options)
+    assert not fit_weighted_mixture(mixture, Rows(x, weight.double()), 0, **options)
     one = GaussianMixture(1, 2).double()
-    assert not fit_weighted_mixture(one, 0 * x, weight.double(), 0, regularisation=0.0, max_iter=5)
+    assert not fit_weighted_mixture(
+        one, Rows(0 * x, weight.double()), 0, regularisation=0.0, max_iter=5
+    )
