@@ -1,17 +1,7 @@
-"""The one table of transforms and distributions: a new layer adds one line here."""
+"""The one table of transforms: a new layer adds one line here."""
 
 import torch
 
-from skflow.distributions import (
-    ConditionalGaussian,
-    ConditionalLowRankGaussian,
-    ConditionalMixture,
-    GaussianMixture,
-    LinearDecoder,
-    LocationScale,
-    StandardNormal,
-    StudentT,
-)
 from skflow.transforms import (
     ActNorm,
     Additive,
@@ -26,7 +16,6 @@ from skflow.transforms import (
     DenseLinear,
     Elementwise,
     ExactConvolution,
-    FlowDecoder,
     Funnel,
     HouseholderRotation,
     LeakyReLU,
@@ -46,13 +35,11 @@ from skflow.transforms import (
     dirac_kernel,
     random_rotation,
 )
+from tests.contract.distributions import DECODERS
+from tests.contract.randomness import generator, randomise
 
 SPLINE = RationalQuadratic(n_bins=5, bound=3.0)
 SMALL = {"hidden_layer_sizes": (16, 16)}
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 # Name -> constructor from (number of features, width of the context).
@@ -123,27 +110,6 @@ CONTEXTUAL = [
 ]
 BOUNDED = [name for name in TRANSFORMS if name.startswith("bound")]
 
-# Name -> constructor from (columns, width of the context).
-DECODERS = {
-    "diagonal": lambda d, c: LocationScale(StandardNormal(d), c, (8,), generator=generator()),
-    "student_t": lambda d, c: LocationScale(StudentT(d), c, (8,), generator=generator()),
-    "full": lambda d, c: ConditionalGaussian(d, c, (8,), generator=generator()),
-    "lowrank": lambda d, c: ConditionalLowRankGaussian(d, c, 2, (8,), generator=generator()),
-    "mixture": lambda d, c: ConditionalMixture(3, d, c, (8,), generator=generator()),
-    "spline": lambda d, c: FlowDecoder(
-        d,
-        Autoregressive(d, SPLINE, hidden_layer_sizes=(8,), n_context=c, generator=generator()),
-    ),
-    "linear": lambda d, c: LinearDecoder(
-        LocationScale(StandardNormal(d), c, (8,), generator=generator()), c
-    ),
-}
-DISTRIBUTIONS = {
-    "standard_normal": lambda d, c: StandardNormal(d),
-    "student_t": lambda d, c: StudentT(d),
-    "mixture": lambda d, c: GaussianMixture(3, d),
-} | {f"conditional_{name}": make for name, make in DECODERS.items()}
-
 # What the kept columns of a funnel go through, from (kept columns, dropped columns and context).
 FUNNELS = {
     "slice": lambda k, c: None,
@@ -177,16 +143,6 @@ def example_rows(name, n, d, seed=0):
     if name == "bound_upper":
         return 4 - x.abs()
     return x.abs() if name in BOUNDED else x
-
-
-@torch.no_grad()
-def randomise(module, seed=0, scale=0.4):
-    """Give every parameter a random, non-trivial value."""
-    g = generator(seed)
-    for parameter in module.parameters():
-        noise = torch.randn(parameter.shape, generator=g, dtype=torch.float64)
-        parameter.add_(scale * noise.to(parameter))
-    return module
 
 
 def make_transform(name, d, n_context=0, seed=0):

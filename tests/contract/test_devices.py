@@ -5,7 +5,8 @@ import torch
 
 from skflow.distributions import StandardNormal
 from skflow.flow import Flow
-from tests.contract.table import CONTEXTUAL, DISTRIBUTIONS, TRANSFORMS, example_rows
+from tests.contract.distributions import DISTRIBUTIONS
+from tests.contract.table import CONTEXTUAL, TRANSFORMS, example_rows
 
 DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -36,9 +37,11 @@ def test_transforms_stay_on_their_device(name, n_context, device):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", sorted(DISTRIBUTIONS))
 def test_distributions_stay_on_their_device(name, device):
-    distribution = DISTRIBUTIONS[name](3, 2).double().to(device)
-    context = rows(5, 2, device)
-    assert distribution.log_prob(rows(5, 3, device), context).device.type == device
+    row = DISTRIBUTIONS[name]
+    distribution = row.made(row.most).to(device)
+    context = None if row.kind == "base" else row.context(row.most, 5).to(device)
+    x = row.domain.extreme(row.most).expand(5, -1).to(device)
+    assert distribution.log_prob(x, context).device.type == device
     assert distribution.sample(5, context).device.type == device
 
 

@@ -1,78 +1,154 @@
 """The laws of a distribution, over every line of the table."""
 
+import inspect
+import pkgutil
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from skflow.distributions import GaussianMixture, StudentT
-from tests.contract.integration import (
-    cell_probabilities,
-    central_edges,
-    chi_square_per_cell,
-    grid,
-    histogram,
-)
-from tests.contract.table import DISTRIBUTIONS, generator, randomise
+import skflow
+from skflow.distributions import Decoder, Distribution, GaussianMixture, StudentT
+from tests.contract.distributions import DISTRIBUTIONS
+from tests.contract.integration import grid
+from tests.contract.randomness import generator
 
 NAMES = sorted(DISTRIBUTIONS)
-CONTEXT = torch.tensor([[0.7, -1.2]], dtype=torch.float64)
+BY_COLUMNS = [(name, d) for name in NAMES for d in DISTRIBUTIONS[name].columns]
+WITH_CONTEXT = [name for name in NAMES if DISTRIBUTIONS[name].kind != "base"]
+every_name = pytest.mark.parametrize("name", NAMES)
+every_width = pytest.mark.parametrize(("name", "d"), BY_COLUMNS)
 
 
-def make(name, d):
-    # Steeper splines have features between the points of the grid.
-    scale = 0.2 if name == "conditional_spline" else 0.4
-    return randomise(DISTRIBUTIONS[name](d, 2).double(), scale=scale)
+def subclasses(cls):
+    return {cls}.union(*(subclasses(c) for c in cls.__subclasses__()))
 
 
-def density(distribution, name):
+def density(distribution, row, d):
     """Log-density with the one context spread over all rows."""
-    if not name.startswith("conditional"):
-        return distribution.log_prob
-    return lambda x: distribution.log_prob(x, CONTEXT.expand(len(x), -1))
+    return lambda x: distribution.log_prob(x, row.context(d, len(x)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("d", [1, 2])
+def test_every_final_distribution_has_a_row():
+    for module in pkgutil.walk_packages(skflow.__path__, "skflow."):
+        import_module(module.name)
+    ours = [c for c in subclasses(Distribution) if c.__module__.startswith("skflow.")]
+    final = {c for c in ours if not inspect.isabstract(c)}
+    assert all(not c.__subclasses__() for c in final)
+    assert final == {type(row.made(row.most)) for row in DISTRIBUTIONS.values()}
+
+
+@every_name
+def test_the_kind_is_what_the_table_says(name):
+    row = DISTRIBUTIONS[name]
+    made = row.made(row.most)
+    assert isinstance(made, Decoder) == (row.kind != "base")
+    assert made.n_features == row.most
+
+
+@every_width
 def test_density_integrates_to_one(name, d):
-    distribution = make(name, d)
-    reach = 2_000.0 if name == "student_t" and d == 1 else 60.0
-    rows, volume = grid([-reach] * d, [reach] * d, 200_000 if d == 1 else 1_500)
+    row = DISTRIBUTIONS[name]
     with torch.no_grad():
-        total = density(distribution, name)(rows).exp().sum() * volume
+        total = row.domain.mass(density(row.made(d), row, d), d)
     assert abs(total - 1) < 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("d", [1, 2])
+@every_width
 def test_samples_follow_the_density(name, d):
-    distribution = make(name, d)
-    n = 20_000
-    context = CONTEXT.expand(n, -1) if name.startswith("conditional") else None
+    row = DISTRIBUTIONS[name]
+    made, n = row.made(d), 20_000
     with torch.no_grad():
-        samples = distribution.sample(n, context, generator(1))
-    edges = central_edges(samples)
-    probabilities = cell_probabilities(density(distribution, name), edges, 4_000 if d == 1 else 100)
-    assert chi_square_per_cell(histogram(samples, edges), probabilities, n) < 2.5
+        samples = made.sample(n, row.context(d, n), generator(1))
+        assert row.domain.misfit(samples, density(made, row, d), d) < 2.5
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_float64_determinism_and_extremes(name):
-    distribution = make(name, 3)
-    context = CONTEXT.expand(4, -1)
-    first = distribution.sample(4, context, generator(5))
-    again = distribution.sample(4, context, generator(5))
+@every_name
+def test_float64_determinism_and_terms_that_add_up(name):
+    row = DISTRIBUTIONS[name]
+    made, context = row.made(row.most), row.context(row.most, 4)
+    first = made.sample(4, context, generator(5))
+    again = made.sample(4, context, generator(5))
     assert first.dtype == torch.float64
-    assert first.shape == (4, 3)
+    assert first.shape == (4, row.most)
     assert torch.equal(first, again)
-    x = torch.full((4, 3), 1e6, dtype=torch.float64, requires_grad=True)
-    log_prob = distribution.log_prob(x, context)
+    log_prob = made.log_prob(first, context)
+    assert log_prob.dtype == torch.float64
+    terms = made.log_prob_per_dimension(first, context)
+    assert terms.shape == first.shape
+    torch.testing.assert_close(terms.sum(1), log_prob, rtol=0, atol=1e-12)
+    alone = made.log_prob(first[:1], row.context(row.most))
+    torch.testing.assert_close(alone, log_prob[:1], rtol=0, atol=1e-12)
+
+
+@every_name
+@pytest.mark.parametrize("far", ["rows", "contexts"])
+def test_extremes_stay_finite(name, far):
+    row = DISTRIBUTIONS[name]
+    made, context = row.made(row.most), row.context(row.most, 4)
+    if far == "rows":
+        x = row.domain.extreme(row.most).repeat(4, 1)
+    else:
+        x = made.sample(4, context, generator()).detach()
+        # Scales among the parameters that a context gives are logarithms.
+        context = None if context is None else (1e2 if row.kind == "given" else 1e6) * context
+    learned = [v.requires_grad_() for v in (x, context) if v is not None and v.is_leaf]
+    log_prob = made.log_prob(x, context)
     assert log_prob.shape == (4,)
     assert log_prob.isfinite().all()
-    gradients = torch.autograd.grad(
-        log_prob.sum(), [x, *distribution.parameters()], allow_unused=True
-    )
-    assert all(g is None or g.isfinite().all() for g in gradients)
+    if log_prob.requires_grad:
+        gradients = torch.autograd.grad(
+            log_prob.sum(), [*learned, *made.parameters()], allow_unused=True
+        )
+        assert all(g is None or g.isfinite().all() for g in gradients)
+
+
+@pytest.mark.parametrize("name", WITH_CONTEXT)
+def test_the_context_is_each_rows_own(name):
+    row = DISTRIBUTIONS[name]
+    made, n, c = row.made(row.most), 6, row.width(row.most)
+    context = torch.randn(n, c, generator=generator(2), dtype=torch.float64)
+    x = made.sample(n, row.context(row.most, n), generator(1))
+    together = made.log_prob(x, context)
+    alone = [made.log_prob(x[i : i + 1], context[i : i + 1]) for i in range(n)]
+    torch.testing.assert_close(together, torch.cat(alone))
+    other = made.log_prob(x, context.flip(0))
+    assert torch.equal(other, together) == (row.kind == "blind")
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if DISTRIBUTIONS[n].kind == "decoder"])
+@pytest.mark.parametrize("n_context", [1, 3])
+def test_a_context_of_any_width_and_of_no_other(name, n_context):
+    row = DISTRIBUTIONS[name]
+    made, x = row.make(3, n_context).double(), torch.zeros(4, 3, dtype=torch.float64)
+    right, wrong = torch.ones(4, n_context + 1, dtype=torch.float64).split([n_context, 1], 1)
+    assert made.log_prob(x, right).shape == (4,)
+    assert made.mean(right).shape == made.sample(4, right).shape == (4, 3)
+    with pytest.raises(RuntimeError):
+        made.log_prob(x, torch.cat([right, wrong], 1))
+
+
+@pytest.mark.parametrize("name", WITH_CONTEXT)
+def test_the_mean_is_the_mean_of_the_samples_or_what_the_table_says(name):
+    row = DISTRIBUTIONS[name]
+    d, n = row.most, 100_000
+    made = row.made(d)
+    with torch.no_grad():
+        mean = made.mean(row.context(d))
+        assert mean.shape == (1, d)
+        assert mean.dtype == torch.float64
+        best = made.log_prob(mean, row.context(d))
+        samples = made.sample(n, row.context(d, n), generator())
+        if row.centre == "mean":
+            error = samples.std(0) / n**0.5
+            assert ((samples.mean(0) - mean[0]).abs() < 5 * error).all()
+        elif row.centre == "mode":
+            assert best == density(made, row, d)(row.domain.values(d)).max()
+        else:
+            typical = made.log_prob(samples, row.context(d, n)).quantile(0.05)
+            assert best > typical
 
 
 def test_student_t_is_scipys():
