@@ -18,6 +18,7 @@ from tests.contract.randomness import generator
 NAMES = sorted(DISTRIBUTIONS)
 BY_COLUMNS = [(name, d) for name in NAMES for d in DISTRIBUTIONS[name].columns]
 WITH_CONTEXT = [name for name in NAMES if DISTRIBUTIONS[name].kind != "base"]
+STARTED_BY_DATA = {"conditional_linear", "offsets", "standardized"}
 every_name = pytest.mark.parametrize("name", NAMES)
 every_width = pytest.mark.parametrize(("name", "d"), BY_COLUMNS)
 
@@ -149,6 +150,29 @@ def test_the_mean_is_the_mean_of_the_samples_or_what_the_table_says(name):
         else:
             typical = made.log_prob(samples, row.context(d, n)).quantile(0.05)
             assert best > typical
+
+
+@pytest.mark.parametrize("name", WITH_CONTEXT)
+def test_a_row_of_weight_w_starts_a_decoder_as_w_rows(name):
+    row = DISTRIBUTIONS[name]
+    d, n, c = row.most, 60, row.width(row.most)
+    # Of mean one: what counts rows counts as many of them.
+    weight = torch.tensor([0, 1, 2, 1, 3, 0, 1, 0, 1, 1]).repeat(n // 10)
+    context = torch.randn(n, c, generator=generator(2), dtype=torch.float64)
+    x = 2 * row.made(d).sample(n, context, generator(1)).detach()
+    if row.kind == "decoder":
+        x = x + context[:, :1].square()
+    started = [row.make(d, c).double() for _ in range(2)]
+    started[0].initialize(x, context, weight.double())
+    again = torch.arange(n).repeat_interleave(weight)
+    started[1].initialize(x[again], context[again])
+    weighted, repeated = (made.state_dict() for made in started)
+    for key, value in weighted.items():
+        torch.testing.assert_close(value, repeated[key], rtol=0, atol=1e-9)
+    unweighted = row.make(d, c).double()
+    unweighted.initialize(x, context)
+    by_data = any(not torch.equal(v, weighted[k]) for k, v in unweighted.state_dict().items())
+    assert by_data == (name in STARTED_BY_DATA)
 
 
 def test_student_t_is_scipys():
