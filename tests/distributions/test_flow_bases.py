@@ -89,12 +89,25 @@ def test_conditional_takes_its_network_from_the_generator(name):
 @every_base
 def test_widened_is_the_product_density(name):
     base, x = make(name), rows(d=D + 2)
-    added = stats.norm.logpdf(x[:, D:])
-    if name == "student_t":  # as normal as it can be
-        added = stats.t(NEARLY_NORMAL).logpdf(x[:, D:])
-    expected = base.log_prob(x[:, :D]) + torch.as_tensor(added.sum(1))
-    torch.testing.assert_close(base.widened(2).log_prob(x), expected, rtol=0, atol=1e-6)
-    same(base.widened(2).marginal(D).log_prob(x[:, :D]), base.log_prob(x[:, :D]))
+    wide = base.widened(2)
+    added = wide.reordered(torch.tensor([4, 5, 0, 1, 2, 3])).marginal(2)
+    same(wide.log_prob(x), base.log_prob(x[:, :D]) + added.log_prob(x[:, D:]))
+    same(wide.marginal(D).log_prob(x[:, :D]), base.log_prob(x[:, :D]))
+
+
+@pytest.mark.parametrize(
+    ("name", "density"),
+    [
+        ("normal", stats.norm),
+        ("mixture", stats.norm),
+        ("student_t", stats.t(NEARLY_NORMAL)),  # as normal as its columns can be
+    ],
+)
+def test_what_a_base_is_widened_by(name, density):
+    x = rows(d=D + 2)
+    gain = make(name).widened(2).log_prob(x) - make(name).log_prob(x[:, :D])
+    expected = torch.as_tensor(density.logpdf(x[:, D:]).sum(1))
+    torch.testing.assert_close(gain, expected, rtol=0, atol=1e-6)
 
 
 @every_base
