@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 JOBS   ?= 2
+NAME   ?= density
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -13,7 +14,7 @@ comma   := ,
 .PHONY: help demo test lint docs bench clean distclean
 
 help:
-	@echo "make demo | test | lint | docs | bench [DATA=DIR] | clean | distclean"
+	@echo "make demo | test | lint | docs | bench [NAME=density DATA=DIR] | clean | distclean"
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -44,7 +45,8 @@ docs: $(VENV)/.extras-docs
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.extras-bench
-	$(BIN)/python benchmarks/density.py $(if $(DATA),--data "$(DATA)") $(BENCH_ARGS)
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python benchmarks/run.py $(NAME) \
+		$(if $(DATA),--data "$(DATA)") $(BENCH_ARGS)
 
 clean:
 	rm -rf build dist docs/_build docs/auto_examples docs/generated docs/sg_execution_times.rst

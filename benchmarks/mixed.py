@@ -1,54 +1,83 @@
 """Mixed tables with missing cells: SurVAEFlow beside classical densities and imputers.
 
-    PYTHONPATH=. python benchmarks/mixed.py --data DIR
-    PYTHONPATH=. python benchmarks/mixed.py --data DIR --only abalone --methods mixture,conditional
-
-* likelihood: nats per test row, in the one measure of mixed_tables.py; verdict against the best
-  peer, in paired standard errors.
-* detection: real test rows against the same rows with every column permuted by itself; area under
-  the ROC curve of the likelihood. To the marginals both have the same mean by construction.
-* imputation: 20 % of the observed cells of each test row hidden, at least one. `nrmse`: root mean
-  square error in training standard deviations, mean over the numeric columns; `error_rate`: mean
-  over the categorical ones; `total`: mean over all columns, each one's nrmse or error rate counting
-  the same. "No worse" means: `total` at most the best peer's plus a bootstrap standard error, over
-  test rows, of the difference.
+* ``nats``: per test row, in the one measure of support/mixed/tables.py; "nats minus METHOD" the
+  mean of the paired differences.
+* ``auroc_percent``: detection, real test rows against the same rows with every column permuted by
+  itself; area under the ROC curve of the likelihood. To the marginals both have the same mean by
+  construction.
+* imputation: 20 % of the observed cells of each test row hidden, at least one. ``nrmse``: root mean
+  square error in training standard deviations, mean over the numeric columns; ``error_rate``: mean
+  over the categorical ones; ``total``: mean over all columns, each one's nrmse or error rate
+  counting the same. "No worse" means: "total minus METHOD" for the best peer is at most its
+  bootstrap standard error, over test rows.
 """
 
-import argparse
-import time
-import traceback
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from mixed_imputers import IMPUTERS, errors, hide, standard_deviations, summary
-from mixed_peers import PEERS
-from mixed_tables import MIXED, Table, load_mixed
-from report import write_rows
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.support.fitting import Clock
+from benchmarks.support.internals import lattice_steps
+from benchmarks.support.mixed.imputers import IMPUTERS, errors, hide, standard_deviations, summary
+from benchmarks.support.mixed.peers import PEERS
+from benchmarks.support.mixed.tables import MIXED, Table, load_mixed
+from benchmarks.support.pieces import Outcome, Piece, mean_and_error
 from skflow import SurVAEFlow
 
-OURS = "ours"
-TASKS = ("likelihood", "detection", "imputation")
-METHODS = (OURS, *PEERS, *IMPUTERS)
+OURS = ("ours",)
+N_BOOTSTRAP = 200
 
 
-def fit_ours(table: Table) -> SurVAEFlow:
+def add_options(parser) -> None:
+    parser.add_argument("--rows", type=int, help="training rows at most")
+
+
+def pieces(options):
+    for name in MIXED if options.data is not None else ():
+        yield Piece(name, "ours", partial(ours, name, options))
+        for method in PEERS:
+            yield Piece(name, method, partial(density, name, method, options))
+        for method in IMPUTERS:
+            yield Piece(name, method, partial(imputer, name, method, options))
+
+
+def ours(name: str, options) -> Outcome:
+    table = load_mixed(name, options.data, options.rows)
+    clock = Clock()
     model = SurVAEFlow(random_state=0).fit(table.train, X_val=table.val)
-    print("kinds found:", model.column_kinds_)
-    return model
+    seconds = clock.seconds()
+    scored, rows = likelihood(table, in_the_measure(model, table))
+    clock = Clock()
+    filled, cells = imputation(
+        table, lambda frame: model.impute(frame, strategy="mean", random_state=0)
+    )
+    metrics = {**scored, **filled, "impute_seconds": clock.seconds()}
+    return Outcome(seconds, {**metrics, "note": f"{model.n_iter_} epochs"}, {**rows, **cells})
+
+
+def density(name: str, method: str, options) -> Outcome:
+    table = load_mixed(name, options.data, options.rows)
+    clock = Clock()
+    score, note = PEERS[method](table)
+    seconds = clock.seconds()
+    metrics, rows = likelihood(table, score)
+    return Outcome(seconds, {**metrics, "note": note}, rows)
+
+
+def imputer(name: str, method: str, options) -> Outcome:
+    table = load_mixed(name, options.data, options.rows)
+    clock = Clock()
+    impute, note = IMPUTERS[method](table)
+    metrics, cells = imputation(table, impute)
+    return Outcome(clock.seconds(), {**metrics, "note": note}, cells)
 
 
 def in_the_measure(model: SurVAEFlow, table: Table):
     """Scores of the flow, a density on lattices, where the measure takes a lattice for levels."""
-    steps = {
-        name: plan.step
-        for (name, measure), plan in zip(
-            table.measures.items(), model.flow_.fixed.plans, strict=True
-        )
-        if measure.kind == "levels" and plan.step
-    }
+    found = zip(table.measures.items(), lattice_steps(model), strict=True)
+    steps = {name: step for (name, measure), step in found if measure.kind == "levels" and step}
 
     def score(frame):
         to_masses = sum(frame[name].notna() * np.log(step) for name, step in steps.items())
@@ -57,75 +86,20 @@ def in_the_measure(model: SurVAEFlow, table: Table):
     return score
 
 
-class Fits:
-    """Each density fitted once, whatever tasks ask for it."""
-
-    def __init__(self, table: Table):
-        self.table, self.done = table, {}
-
-    def __call__(self, method: str):
-        """(score, note, seconds of the fit, the model if ours)."""
-        if method not in self.done:
-            start = time.perf_counter()
-            if method == OURS:
-                model = fit_ours(self.table)
-                score, note = in_the_measure(model, self.table), f"{model.n_iter_} epochs"
-            else:
-                model = None
-                score, note = PEERS[method](self.table)
-            self.done[method] = score, note, time.perf_counter() - start, model
-        return self.done[method]
-
-
-def standard_error(values: np.ndarray) -> float:
-    return float(values.std(ddof=1) / np.sqrt(len(values)))
-
-
-def reported(row: dict) -> dict:
-    short = {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}
-    print(short, flush=True)
-    return row
-
-
-def failed(table: str, method: str, error: Exception) -> dict:
-    traceback.print_exception(error)
-    return reported({"table": table, "method": method, "note": f"FAILED {error!r}"[:150]})
-
-
-# ---------------------------------------------------------------------------- likelihood
-
-
-def likelihood(table: Table, fits: Fits, methods: list[str]) -> list[dict]:
-    rows, scores = [], {}
-    for method in (m for m in methods if m == OURS or m in PEERS):
-        try:
-            score, note, seconds, _ = fits(method)
-            values = np.asarray(score(table.test), float)
-            if values.shape != (len(table.test),) or not np.isfinite(values).all():
-                raise FloatingPointError(f"{np.count_nonzero(~np.isfinite(values))} not finite")
-        except Exception as error:  # a failure is a result, to be reported with the others
-            rows.append(failed(table.name, method, error))
-            continue
-        scores[method] = values
-        row = {
-            "table": table.name,
-            "method": method,
-            "test_nats": float(values.mean()),
-            "standard_error": standard_error(values),
-            "worst_row": float(values.min()),
-            "ours_minus": None,
-            "ours_minus_se": None,
-            "seconds": seconds,
-            "note": note,
-        }
-        if OURS in scores and method != OURS:
-            gain = scores[OURS] - values
-            row |= {"ours_minus": float(gain.mean()), "ours_minus_se": standard_error(gain)}
-        rows.append(reported(row))
-    return rows
-
-
-# ----------------------------------------------------------------------------- detection
+def likelihood(table: Table, score) -> tuple[dict, dict]:
+    """Of the test rows, and how they are told from permuted ones; the scores."""
+    real, fake = (np.asarray(score(part), float) for part in (table.test, permuted(table.test)))
+    bad = np.count_nonzero(~np.isfinite(real))
+    if real.shape != (len(table.test),) or bad:
+        raise FloatingPointError(f"scores of shape {real.shape}, {bad} not finite")
+    both, is_real = np.concatenate([real, fake]), np.repeat([1, 0], len(fake))
+    metrics = {
+        "nats": mean_and_error(real),
+        "worst_row": real.min(),
+        "auroc_percent": 100 * roc_auc_score(is_real, np.nan_to_num(both)),
+        "nats_real_minus_permuted": real.mean() - fake.mean(),
+    }
+    return metrics, {"nats": real}
 
 
 def permuted(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -135,121 +109,34 @@ def permuted(frame: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def detection(table: Table, fits: Fits, methods: list[str]) -> list[dict]:
-    rows, fake = [], permuted(table.test)
-    real = np.repeat([1, 0], len(fake))
-    for method in (m for m in methods if m == OURS or m in PEERS):
-        try:
-            score = fits(method)[0]
-            values = np.concatenate([score(table.test), score(fake)])
-            auroc = float(roc_auc_score(real, np.nan_to_num(values)))
-        except Exception as error:
-            rows.append(failed(table.name, method, error))
-            continue
-        gap = float(values[real == 1].mean() - values[real == 0].mean())
-        row = {"table": table.name, "method": method, "auroc_percent": 100 * auroc}
-        rows.append(reported(row | {"nats_real_minus_permuted": gap}))
-    return rows
-
-
-# ---------------------------------------------------------------------------- imputation
-
-
-def imputation(table: Table, fits: Fits, methods: list[str], n_bootstrap: int = 200) -> list[dict]:
+def imputation(table: Table, impute) -> tuple[dict, dict]:
+    """Errors of hidden test cells; the loss of each of them, as arrays."""
     hidden, mask = hide(table.test)
-    scales, rows, cells = standard_deviations(table), [], {}
-    for method in (m for m in methods if m == OURS or m in IMPUTERS):
-        try:
-            start = time.perf_counter()
-            if method == OURS:
-                _, note, _, model = fits(OURS)
+    full = impute(hidden)
+    cells = errors(table.test, full, mask, table.measures, standard_deviations(table))
+    arrays = {f"cell_{name}": cells[name].to_numpy() for name in ("numeric", "row", "loss")}
+    return summary(cells), {**arrays, "cell_column": cells["column"].to_numpy(str)}
 
-                def impute(frame, model=model):
-                    return model.impute(frame, strategy="mean", random_state=0)
-            else:
-                impute, note = IMPUTERS[method](table)
-            full = impute(hidden)
-            seconds = time.perf_counter() - start
-            cells[method] = errors(table.test, full, mask, table.measures, scales)
-        except Exception as error:
-            rows.append(failed(table.name, method, error))
-            continue
-        row = {"table": table.name, "method": method} | summary(cells[method])
-        rows.append(reported(row | {"seconds": seconds, "note": note}))
-    if OURS in cells and len(cells) > 1:
-        best = min((m for m in cells if m != OURS), key=lambda m: summary(cells[m])["total"])
-        rng, n = np.random.default_rng(0), len(table.test)
+
+def compare(ours: dict, other: dict) -> dict:
+    """Paired over the rows; of imputations by bootstrap."""
+    metrics = {}
+    if "nats" in other:
+        metrics["nats"] = mean_and_error(ours["nats"] - other["nats"])
+    if "cell_loss" in other:
+        cells = [_cells(rows) for rows in (ours, other)]
+        rng, n = np.random.default_rng(0), int(ours["cell_row"].max()) + 1
         gaps = []
-        for _ in range(n_bootstrap):
+        for _ in range(N_BOOTSTRAP):
             weights = np.bincount(rng.integers(0, n, n), minlength=n)
-            ours, peer = (summary(cells[m], weights)["total"] for m in (OURS, best))
-            gaps.append(ours - peer)
-        gap = summary(cells[OURS])["total"] - summary(cells[best])["total"]
-        se = float(np.std(gaps))
-        verdict = "no worse" if gap <= se else "WORSE"
-        note = f"{verdict} in total than {best}: {gap:+.4f} ± {se:.4f}"
-        rows.append(reported({"table": table.name, "method": "verdict", "note": note}))
-    if cells:
-        rows += per_column(table, cells)
-    return rows
+            mine, theirs = (summary(part, weights)["total"] for part in cells)
+            gaps.append(mine - theirs)
+        mine, theirs = (summary(part)["total"] for part in cells)
+        metrics["total"] = mine - theirs, float(np.std(gaps))
+    return metrics
 
 
-def per_column(table: Table, cells: dict[str, pd.DataFrame]) -> list[dict]:
-    """Each column's nrmse or error rate, the methods side by side."""
-    columns = {}
-    for method, frame in cells.items():
-        mean = frame.groupby(["column", "numeric"])["loss"].mean().reset_index()
-        columns[method] = {
-            c: loss**0.5 if numeric else loss
-            for c, numeric, loss in mean.itertuples(index=False, name=None)
-        }
-    text = pd.DataFrame(columns).reindex(list(table.measures)).round(3).to_string()
-    print(f"{table.name}, error by column\n{text}", flush=True)
-    return []
-
-
-# ---------------------------------------------------------------------------------- main
-
-
-def arguments() -> argparse.Namespace:
-    def names(known):
-        def parse(text):
-            chosen = text.split(",")
-            if unknown := set(chosen) - set(known):
-                raise argparse.ArgumentTypeError(f"unknown {unknown}; choose from {list(known)}")
-            return chosen
-
-        return parse
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder that holds mixed/*.npz")
-    parser.add_argument("--only", type=names(MIXED), help="tables, by commas")
-    parser.add_argument("--methods", type=names(METHODS), default=list(METHODS), help="by commas")
-    parser.add_argument("--tasks", type=names(TASKS), default=list(TASKS), help="by commas")
-    parser.add_argument("--rows", type=int, help="training rows at most")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/mixed.csv")
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = arguments()
-    rows: dict[str, list[dict]] = {task: [] for task in args.tasks}
-    rows["measures"] = []
-    for table in load_mixed(args.data, args.only, args.rows):
-        sizes = [len(part) for part in (table.train, table.val, table.test)]
-        print(f"{table.name}: {sizes} rows", flush=True)
-        for column, measure in table.measures.items():
-            missing = 100 * float(table.train[column].isna().mean())
-            row = {"table": table.name, "column": column, "dtype": str(table.train[column].dtype)}
-            rows["measures"].append(row | {"measure": str(measure), "missing_percent": missing})
-        fits = Fits(table)
-        for task in args.tasks:
-            rows[task] += globals()[task](table, fits, args.methods)
-    for task in ("measures", *args.tasks):
-        out = args.out.with_name(f"{args.out.stem}_{task}.csv")
-        if rows[task]:
-            print(f"\n{task}\n{write_rows(rows[task], out)}", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def _cells(rows: dict) -> pd.DataFrame:
+    return pd.DataFrame(
+        {name: rows[f"cell_{name}"] for name in ("column", "numeric", "row", "loss")}
+    )

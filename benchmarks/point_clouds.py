@@ -1,7 +1,5 @@
 """Sets of 50 points drawn from MNIST digits: both symmetries beside independent points.
 
-    PYTHONPATH=. python benchmarks/point_clouds.py --data DIR --max-time 600
-
 Log-likelihood per point of test sets in nats, log p(set) / 50, with its standard error. "permute"
 is an importance-weighted bound over 10 orders ("elbo": over one), "sort" is exact. Beside them
 scikit-learn's Gaussian mixture of single points, fitted to all points of all sets to train on, its
@@ -17,25 +15,26 @@ Nielsen et al. (2020) report -5.30 (permute) and -5.53 (sort), as a secondary so
 numbers show an order of magnitude, no more.
 """
 
-import argparse
 import math
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from report import write_rows
 from sklearn.mixture import GaussianMixture
 
-from skflow.data.fit_data import FitData
-from skflow.data.rows import Rows
-from skflow.estimators.set_layers import initialize_set_flow, set_flow, set_plan
+from benchmarks.support.fitting import Clock
+from benchmarks.support.internals import (
+    Rows,
+    Settings,
+    fresh_noise,
+    initialize_set_flow,
+    set_flow,
+    set_plan,
+    train_flow,
+)
+from benchmarks.support.pieces import Outcome, Piece, mean_and_error
 from skflow.flow import Flow
-from skflow.training.fit import Fitted, fit_flow
-from skflow.training.settings import Settings
-from skflow.transforms.noise import fresh_noise
 
 SHAPE = 50, 2
 SYMMETRIES = "permute", "sort"
@@ -49,6 +48,18 @@ STAGES = ((0.65, 5e-3), (0.25, 1.5e-3), (0.1, 4e-4))
 N_PICTURES = 12
 
 
+def add_options(parser) -> None:
+    parser.add_argument("--max-time", type=float, default=1500, help="seconds to train a flow")
+    parser.add_argument("--mixture-rows", type=int, help="single points at most, for a quick run")
+
+
+def pieces(options):
+    if options.data is not None:
+        yield Piece("mnist", "independent", partial(independent, options))
+        for symmetry in SYMMETRIES:
+            yield Piece("mnist", symmetry, partial(fitted_sets, symmetry, options))
+
+
 def load(data: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sets to train on, to validate and to test, laid out flat."""
     file = np.load(Path(data) / "pointcloud/mnist_points.npz")
@@ -58,26 +69,21 @@ def load(data: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return X[N_HELD_OUT:], X[:N_HELD_OUT], X_test.astype(float)
 
 
-def row(model: str, scores: np.ndarray, **more) -> dict:
-    per_point = scores / SHAPE[0]
-    return {
-        "model": model,
-        "per_point": float(per_point.mean()),
-        "error": float(per_point.std() / math.sqrt(len(scores))),
-        "pixels": float(per_point.mean() - 2 * math.log(HALF_SIDE)),
-        **more,
-    }
+def per_point(scores: np.ndarray) -> dict:
+    mean, error = mean_and_error(scores / SHAPE[0])
+    return {"per_point": (mean, error), "pixels": mean - 2 * math.log(HALF_SIDE)}
 
 
-def independent_row(parts) -> dict:
+def independent(options) -> Outcome:
     """The mixture of single points with the components that do best on held-out sets."""
-    start = time.perf_counter()
+    parts, clock = load(options.data), Clock()
     X, X_val, X_test = (part.reshape(-1, SHAPE[1]) for part in parts)
+    X = X[: options.mixture_rows]
     fits = [GaussianMixture(k, random_state=0).fit(X) for k in COMPONENTS]
     best = max(fits, key=lambda fit: fit.score(X_val))
     scores = best.score_samples(X_test).reshape(len(parts[2]), -1).sum(1)
-    seconds = time.perf_counter() - start
-    return row(f"independent, {best.n_components} components", scores, seconds=seconds)
+    metrics = {**per_point(scores), "note": f"{best.n_components} components"}
+    return Outcome(clock.seconds(), metrics)
 
 
 @torch.no_grad()
@@ -89,41 +95,39 @@ def scores_of(flow: Flow, x: torch.Tensor, n_draws: int) -> np.ndarray:
     ).numpy()
 
 
-def fitted_row(symmetry: str, parts, max_time: float) -> tuple[dict, np.ndarray]:
-    """A flow's scores of the test sets, and sets drawn from it."""
-    torch.set_num_threads(1)
+def fitted_sets(symmetry: str, options) -> Outcome:
+    """A flow's scores of the test sets; writes a picture of sets drawn from it."""
+    parts = load(options.data)
     X, X_val, X_test = (torch.as_tensor(part) for part in parts)
-    start = time.perf_counter()
+    clock = Clock()
     plan = set_plan(SHAPE, symmetry=symmetry, n_rows=len(X))
     flow = set_flow(plan, torch.Generator().manual_seed(0))
     initialize_set_flow(flow, X, None, torch.Generator().manual_seed(0))
     at_start = scores_of(flow.eval(), X_test, 1).mean() / SHAPE[0]
     epochs = 0
     for seed, (share, rate) in enumerate(STAGES):
-        fitted = fit_flow(
-            Fitted(flow, FitData.plain(Rows(X), Rows(X_val))),
-            Settings(10_000, 64, rate, 1e-4, 8, 1e-4, share * max_time),
-            seed,
-            lambda epoch, _: print(
-                f"{symmetry} {epoch.epoch} {-epoch.train_loss / SHAPE[0]:.4f} "
-                f"{epoch.validation_score / SHAPE[0]:.4f} {epoch.seconds:.0f} s",
-                flush=True,
-            ),
+        trained = train_flow(
+            flow,
+            Rows(X, None),
+            Rows(X_val, None),
+            np.zeros(X.shape[1]),
+            Settings(10_000, 64, rate, 1e-4, 8, 1e-4, share * options.max_time),
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            noise=0.0,
+            seed=seed,
+            on_epoch=lambda epoch: False,
         )
-        flow = fitted.flow
-        epochs += len(fitted.outcome.history)
-    seconds = time.perf_counter() - start
+        epochs += len(trained.history)
+    seconds = clock.seconds()
     flow.eval()
-    samples = flow.sample(N_PICTURES, generator=torch.Generator().manual_seed(0))
-    made = row(
-        symmetry,
-        scores_of(flow, X_test, N_DRAWS),
-        elbo=None if flow.exact else float(scores_of(flow, X_test, 1).mean() / SHAPE[0]),
-        start=float(at_start),
-        epochs=epochs,
-        seconds=seconds,
-    )
-    return made, samples.detach().numpy()
+    metrics = {**per_point(scores_of(flow, X_test, N_DRAWS)), "start": at_start, "epochs": epochs}
+    if not flow.exact:
+        metrics["elbo"] = scores_of(flow, X_test, 1).mean() / SHAPE[0]
+    samples = flow.sample(N_PICTURES, generator=torch.Generator().manual_seed(0)).detach().numpy()
+    sets = {"data": parts[2][:N_PICTURES], symmetry: samples}
+    save_pictures(sets, options.out / f"point_clouds_{symmetry}.png")
+    return Outcome(seconds, metrics)
 
 
 def save_pictures(sets: dict[str, np.ndarray], path: Path) -> None:
@@ -141,31 +145,6 @@ def save_pictures(sets: dict[str, np.ndarray], path: Path) -> None:
             axis.set(xlim=(-1, 1), ylim=(-1, 1), xticks=[], yticks=[], aspect="equal")
         line[0].set_ylabel(name)
     figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     plt.close(figure)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder that holds pointcloud/")
-    parser.add_argument("--max-time", type=float, default=600, help="seconds to train a flow")
-    parser.add_argument("--symmetries", nargs="+", choices=SYMMETRIES, default=SYMMETRIES)
-    parser.add_argument("--jobs", type=int, default=1, help="flows to train side by side")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).parent / "results/point_clouds.csv"
-    )
-    args = parser.parse_args()
-    parts = load(args.data)
-    with ProcessPoolExecutor(args.jobs, get_context("spawn")) as pool:
-        fits = [pool.submit(fitted_row, s, parts, args.max_time) for s in args.symmetries]
-        rows = [independent_row(parts)]
-        print(rows[0], flush=True)
-        fitted = [fit.result() for fit in fits]
-    print(write_rows([*rows, *(made for made, _ in fitted)], args.out), flush=True)
-    sets = {"data": parts[2][:N_PICTURES]}
-    sets |= {s: samples for s, (_, samples) in zip(args.symmetries, fitted, strict=True)}
-    save_pictures(sets, args.out.with_suffix(".png"))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,5 @@
 """Fewer latent dimensions than columns: likelihoods of FunnelFlow and FlowifiedMLP.
 
-    PYTHONPATH=. python benchmarks/reduction.py toys digits
-    PYTHONPATH=. python benchmarks/reduction.py --data DIR mnist
-
 * toys: eight Gaussians and a checkerboard, standardised, 20,000 rows, against the truth; narrowing
   networks and widening ones, with the gap of their bounds.
 * digits: 1,200 / 250 / 347 rows in units of 17 grey levels, dequantised once ("frozen") and anew in
@@ -11,37 +8,48 @@
   pictures of samples and reconstructions beside the CSV.
 """
 
-import argparse
-import time
-import warnings
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-from report import write_rows
 from scipy.special import logsumexp
-from sklearn.covariance import LedoitWolf
-from sklearn.datasets import load_digits
 from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.mixture import GaussianMixture
 
+from benchmarks.support.digits import dequantised_digits
+from benchmarks.support.fitting import Clock, fitted
+from benchmarks.support.images import SHAPE, mnist, save_grid
+from benchmarks.support.peers import gaussian_score
+from benchmarks.support.pieces import Outcome, Piece
 from skflow import FlowifiedMLP, FunnelFlow, NormalizingFlow
 from skflow.inspection import bits_per_dimension
 
-
-def fitted(model, X, X_val=None):
-    """Fit quietly; also the seconds it took."""
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        warnings.simplefilter("ignore", DataConversionWarning)
-        model.set_params(random_state=0).fit(X, X_val=X_val)
-    return model, time.perf_counter() - start
+BITS = 784 * np.log(2)  # nats of an MNIST image for a bit per dimension
 
 
-def reported(row: dict) -> dict:
-    print(row, flush=True)
-    return row
+def add_options(parser) -> None:
+    parser.add_argument("--rows", type=int, default=20_000, help="of toys, to train on")
+    parser.add_argument("--images", type=int, default=10_000, help="MNIST images to train on")
+    parser.add_argument("--epochs", type=int, default=8, help="on MNIST")
+    parser.add_argument("--max-iter", type=int, help="epochs of toys and digits, if not theirs")
+
+
+def pieces(options):
+    shorter = {} if options.max_iter is None else {"max_iter": options.max_iter}
+    for make in (eight_gaussians, checkerboard):
+        for name, parameters in TOY_MODELS.items():
+            model = FlowifiedMLP(**{**parameters, **shorter})
+            run = partial(toy, make, model, options.rows)
+            yield Piece(f"toys/{make.__name__}", name, run)
+    for name in CLASSICS:
+        yield Piece("digits/frozen", name, partial(classic_of_digits, name))
+    for noise in ("frozen", "fresh"):
+        for name, model in DIGITS_MODELS.items():
+            run = partial(digits, model, shorter, noise)
+            yield Piece(f"digits/{noise}", name, run)
+    if options.data is not None:
+        yield Piece("mnist", "LedoitWolf, flat", partial(flat_gaussian, options))
+        for name, model in IMAGE_MODELS.items():
+            yield Piece("mnist", name, partial(images, name, model, options))
 
 
 # ---------------------------------------------------------------------------------- toys
@@ -67,204 +75,129 @@ def checkerboard(n: int, rng) -> tuple[np.ndarray, float]:
     return np.stack([x, y], 1) / scale, float(2 * np.log(scale) - np.log(32))
 
 
-def toys(args) -> list[dict]:
-    plain = {"start": "whiten", "base": "normal", "max_iter": 100, "learning_rate_init": 3e-3}
-    wide = {"hidden_layer_sizes": (16, 16, 16, 2, 2), "augment": "gaussian"}
-    models = {
-        "FlowifiedMLP()": {},
-        "narrowing (2, 2, 1)": {"hidden_layer_sizes": (2, 2, 1)},
-        "widening (16, 16, 16, 2, 2)": wide,
-        "square, from the Gaussian": {**plain, "hidden_layer_sizes": (2,) * 8},
-        "square, one spline a layer": {
-            **plain, "hidden_layer_sizes": (2,) * 8, "activation": "shared_spline",
-        },
-        "widening, from the Gaussian": {**plain, **wide},
-    }  # fmt: skip
-    rows = []
-    for make in (eight_gaussians, checkerboard):
-        rng = np.random.default_rng(0)
-        X, _ = make(20_000, rng)
-        X_test, truth = make(5_000, rng)
-        for name, parameters in models.items():
-            model, seconds = fitted(FlowifiedMLP(**parameters), X)
-            score = model.score(X_test)
-            rows.append(
-                reported(
-                    {
-                        "toy": make.__name__,
-                        "model": name,
-                        "test_nats": score,
-                        "minus_truth": score - truth,
-                        "exact": model.exact_,
-                        "bound_gap": model.bound_gap_,
-                        "epochs": model.n_iter_,
-                        "seconds": seconds,
-                    }
-                )
-            )
-    return rows
+PLAIN = {"start": "whiten", "base": "normal", "max_iter": 100, "learning_rate_init": 3e-3}
+SQUARE = {**PLAIN, "hidden_layer_sizes": (2,) * 8}
+WIDE = {"hidden_layer_sizes": (16, 16, 16, 2, 2), "augment": "gaussian"}
+TOY_MODELS = {
+    "FlowifiedMLP()": {},
+    "narrowing (2, 2, 1)": {"hidden_layer_sizes": (2, 2, 1)},
+    "widening (16, 16, 16, 2, 2)": WIDE,
+    "square, from the Gaussian": SQUARE,
+    "square, one spline a layer": {**SQUARE, "activation": "shared_spline"},
+    "widening, from the Gaussian": {**PLAIN, **WIDE},
+}
+
+
+def toy(make, model, rows: int) -> Outcome:
+    rng = np.random.default_rng(0)
+    X, _ = make(rows, rng)
+    X_test, truth = make(5_000, rng)
+    model, seconds = fitted(model.set_params(random_state=0), X)
+    score = model.score(X_test)
+    metrics = {
+        "test_nats": score,
+        "minus_truth": score - truth,
+        "exact": model.exact_,
+        "bound_gap": model.bound_gap_,
+        "epochs": model.n_iter_,
+    }
+    return Outcome(seconds, metrics)
 
 
 # -------------------------------------------------------------------------------- digits
 
-
-def digits_rows() -> tuple[np.ndarray, np.ndarray]:
-    """The grey levels' middles and the dequantised rows, in units of 17 levels, shuffled."""
-    levels, rng = load_digits().data, np.random.default_rng(0)
-    dequantised = levels + rng.uniform(size=levels.shape)
-    order = rng.permutation(len(levels))
-    return (levels[order] + 0.5) / 17, dequantised[order] / 17
-
-
-def gaussian_score(X, X_test, *, standardise: bool) -> float:
-    """Mean log-density under the Gaussian with Ledoit and Wolf's covariance."""
-    mean, scale = X.mean(0), X.std(0) if standardise else np.ones(X.shape[1])
-    model = LedoitWolf().fit((X - mean) / scale)
-    d = X.shape[1]
-    square = model.mahalanobis((X_test - mean) / scale)
-    log_det = np.linalg.slogdet(model.precision_)[1]
-    constant = 0.5 * log_det - d / 2 * np.log(2 * np.pi) - np.log(scale).sum()
-    return float((constant - 0.5 * square).mean())
+FROM_GAUSSIAN = {"start": "whiten", "base": "normal"}
+DIGITS_MODELS = {
+    "FunnelFlow()": FunnelFlow(),
+    "FunnelFlow(8)": FunnelFlow(8),
+    "FlowifiedMLP()": FlowifiedMLP(),
+    "NormalizingFlow()": NormalizingFlow(),
+    "FlowifiedMLP((8, 8, 8)), from the Gaussian": FlowifiedMLP((8, 8, 8), **FROM_GAUSSIAN),
+    "FunnelFlow(8), from the Gaussian": FunnelFlow(8, **FROM_GAUSSIAN),
+}
+CLASSICS = ("LedoitWolf", "FactorAnalysis(24)", "GaussianMixture")
 
 
-def mixture_score(X, X_val, X_test) -> tuple[float, str]:
-    mean, scale = X.mean(0), X.std(0)
-    space = [(part - mean) / scale for part in (X, X_val, X_test)]
-    fits = [
-        GaussianMixture(k, reg_covar=reg, random_state=0).fit(space[0])
-        for k in (1, 2, 4, 6, 8, 10, 12, 16)
-        for reg in (1e-2, 3e-2, 1e-1, 3e-1)
-    ]
-    best = max(fits, key=lambda model: model.score(space[1]))
-    name = f"GaussianMixture({best.n_components}, reg_covar={best.reg_covar:g})"
-    return best.score(space[2]) - np.log(scale).sum(), name
-
-
-def digits(args) -> list[dict]:
-    levels, dequantised = digits_rows()
-    X, X_val, X_test = dequantised[:1200], dequantised[1200:1450], dequantised[1450:]
-    mean, scale = X.mean(0), X.std(0)
-    factors = FactorAnalysis(24, random_state=0).fit((X - mean) / scale)
-    factor_score = factors.score((X_test - mean) / scale) - np.log(scale).sum()
-    mixture, name = mixture_score(X, X_val, X_test)
-    rows = [
-        {
-            "model": "LedoitWolf",
-            "noise": "frozen",
-            "test_nats": gaussian_score(X, X_test, standardise=True),
-        },
-        {"model": "FactorAnalysis(24)", "noise": "frozen", "test_nats": factor_score},
-        {"model": name, "noise": "frozen", "test_nats": mixture},
-    ]
-    from_gaussian = {"start": "whiten", "base": "normal"}
-    models = {
-        "FunnelFlow()": FunnelFlow(),
-        "FunnelFlow(8)": FunnelFlow(8),
-        "FlowifiedMLP()": FlowifiedMLP(),
-        "NormalizingFlow()": NormalizingFlow(),
-        "FlowifiedMLP((8, 8, 8)), from the Gaussian": FlowifiedMLP((8, 8, 8), **from_gaussian),
-        "FunnelFlow(8), from the Gaussian": FunnelFlow(8, **from_gaussian),
+def digits(model, shorter: dict, noise: str) -> Outcome:
+    levels, dequantised = dequantised_digits()
+    part = dequantised if noise == "frozen" else levels
+    model.set_params(random_state=0, **shorter)
+    model, seconds = fitted(model, part[:1200], part[1200:1450])
+    metrics = {
+        "test_nats": model.score(dequantised[1450:]),
+        "start": model.start_score_,
+        "latent": model.n_components_,
+        "epochs": model.n_iter_,
     }
-    for noise, part in (("frozen", dequantised), ("fresh", levels)):
-        for name, model in models.items():
-            model, seconds = fitted(model, part[:1200], part[1200:1450])
-            rows.append(
-                reported(
-                    {
-                        "model": name,
-                        "noise": noise,
-                        "test_nats": model.score(X_test),
-                        "start": model.start_score_,
-                        "latent": model.n_components_,
-                        "epochs": model.n_iter_,
-                        "seconds": seconds,
-                    }
-                )
-            )
-    return rows
+    return Outcome(seconds, metrics)
+
+
+def classic_of_digits(name: str) -> Outcome:
+    _, rows = dequantised_digits()
+    X, X_val, X_test = rows[:1200], rows[1200:1450], rows[1450:]
+    mean, scale = X.mean(0), X.std(0)
+    Z, Z_val, Z_test = ((part - mean) / scale for part in (X, X_val, X_test))
+    clock, note = Clock(), ""
+    if name == "LedoitWolf":
+        score = gaussian_score(X, X_test, standardise=True)
+    elif name == "FactorAnalysis(24)":
+        score = FactorAnalysis(24, random_state=0).fit(Z).score(Z_test) - np.log(scale).sum()
+    else:
+        fits = [
+            GaussianMixture(k, reg_covar=reg, random_state=0).fit(Z)
+            for k in (1, 2, 4, 6, 8, 10, 12, 16)
+            for reg in (1e-2, 3e-2, 1e-1, 3e-1)
+        ]
+        best = max(fits, key=lambda model: model.score(Z_val))
+        note = f"{best.n_components} components, reg_covar={best.reg_covar:g}"
+        score = best.score(Z_test) - np.log(scale).sum()
+    return Outcome(clock.seconds(), {"test_nats": score, "note": note})
 
 
 # --------------------------------------------------------------------------------- mnist
 
+IMAGE_MODELS = {
+    "flowified_mlp": partial(FlowifiedMLP, (512, 256, 128, 64, 32, 8), n_channels=()),
+    "flowified_convolutions": partial(FlowifiedMLP, (128, 32)),
+    "flowified_overlapping": partial(
+        FlowifiedMLP, (128, 32), kernel_size=3, augment="gaussian", n_importance_samples=8
+    ),
+    "funnel": partial(FunnelFlow, 49, decoder="spline"),
+}
 
-def mnist(args) -> list[dict]:
-    file = np.load(Path(args.data) / "image/mnist.npz")
-    images = file["X_train"].reshape(-1, 784).astype(float)
-    X, X_val = images[: args.images], images[50_000:51_000]
-    X_test = file["X_test"].reshape(-1, 784).astype(float)[:2_000]
-    rng = np.random.default_rng(0)
+
+def image_rows(options) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    train, test = mnist(options.data)
+    return train[: options.images], train[50_000:51_000], test[:2_000]
+
+
+def flat_gaussian(options) -> Outcome:
+    X, _, X_test = image_rows(options)
+    rng, clock = np.random.default_rng(0), Clock()
     noisy = [part + rng.uniform(-0.5, 0.5, size=part.shape) for part in (X, X_test)]
-    flat = -gaussian_score(*noisy, standardise=False) / (784 * np.log(2))
-    rows = [reported({"model": "LedoitWolf, flat", "bits_per_dimension": flat})]
-    shape = {"image_shape": (1, 28, 28)}
-    dense = (512, 256, 128, 64, 32, 8)
-    models = {
-        "flowified_mlp": FlowifiedMLP(dense, n_channels=(), **shape),
-        "flowified_convolutions": FlowifiedMLP((128, 32), **shape),
-        "flowified_overlapping": FlowifiedMLP(
-            (128, 32), kernel_size=3, augment="gaussian", n_importance_samples=8, **shape
-        ),
-        "funnel": FunnelFlow(49, decoder="spline", **shape),
+    bits = -gaussian_score(*noisy, standardise=False) / BITS
+    return Outcome(clock.seconds(), {"bits_per_dimension": bits})
+
+
+def images(name: str, make, options) -> Outcome:
+    X, X_val, X_test = image_rows(options)
+    epochs = {"max_iter": options.epochs, "n_iter_no_change": options.epochs}
+    model, seconds = fitted(make(image_shape=SHAPE, random_state=0, **epochs), X, X_val)
+    metrics = {
+        "bits_per_dimension": bits_per_dimension(model, X_test),
+        "start": -model.start_score_ / BITS,
+        "latent": model.n_components_,
+        "exact": model.exact_,
+        "bound_gap_bits": model.bound_gap_ / BITS,
+        "epochs": model.n_iter_,
     }
-    chosen = args.models or list(models)
-    for name in chosen:
-        model = models[name].set_params(max_iter=args.epochs, n_iter_no_change=args.epochs)
-        model, seconds = fitted(model, X, X_val)
-        rows.append(
-            reported(
-                {
-                    "model": name,
-                    "bits_per_dimension": bits_per_dimension(model, X_test),
-                    "start": -model.start_score_ / (784 * np.log(2)),
-                    "latent": model.n_components_,
-                    "exact": model.exact_,
-                    "bound_gap_bits": model.bound_gap_ / (784 * np.log(2)),
-                    "epochs": model.n_iter_,
-                    "seconds": seconds,
-                }
-            )
-        )
-        save_pictures(model, X_test, args.out.with_name(f"mnist_{name}.png"))
-    return rows
+    save_pictures(model, X_test[:12], options.out / f"mnist_{name}.png")
+    return Outcome(seconds, metrics)
 
 
-def save_pictures(model, X_test, path: Path) -> None:
+def save_pictures(model, X, path) -> None:
     """Two rows of samples; one of test images, one of reconstructions, one of drawn ones."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    n = 12
-    latent = model.transform(X_test[:n])
-    rows = [
-        *model.sample(2 * n, random_state=0).reshape(2, n, 784),
-        X_test[:n],
-        model.inverse_transform(latent),
-        model.inverse_transform(latent, mode="sample", random_state=0),
-    ]
-    grid = np.stack(rows).reshape(len(rows), n, 28, 28).transpose(0, 2, 1, 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plt.imsave(path, grid.reshape(len(rows) * 28, n * 28).clip(0, 255), cmap="gray_r", dpi=100)
-
-
-TASKS = {f.__name__: f for f in (toys, digits, mnist)}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tasks", nargs="+", choices=list(TASKS))
-    parser.add_argument("--data", help="folder that holds image/mnist.npz")
-    parser.add_argument("--images", type=int, default=20_000, help="MNIST images to train on")
-    parser.add_argument("--epochs", type=int, default=20, help="on MNIST")
-    parser.add_argument("--models", nargs="*", help="of mnist; all by default")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/reduction.csv")
-    args = parser.parse_args()
-    for task in args.tasks:
-        rows = TASKS[task](args)
-        text = write_rows(rows, args.out.with_name(f"{args.out.stem}_{task}.csv"))
-        print(text, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    latent = model.transform(X)
+    drawn = model.inverse_transform(latent, mode="sample", random_state=0)
+    samples = model.sample(2 * len(X), random_state=0).reshape(2, len(X), 784)
+    save_grid([*samples, X, model.inverse_transform(latent), drawn], 28, path)

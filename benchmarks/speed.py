@@ -1,29 +1,73 @@
 """Scoring and training speed of skflow beside zuko's spline flow of equal depth and width.
 
-    PYTHONPATH=. python benchmarks/speed.py --out benchmarks/results/speed.csv
-
 The two alternate in pairs and the median of the pairs' ratios is reported, so that whatever else
-the machine does meets both. A ratio above 1 means that skflow is faster. zuko's NSF is
-autoregressive and transforms every column in every layer; ``passes=2`` is its coupling, the nearer
-relative. zuko scores in the chunks that suit it best.
+the machine does meets both; a piece is such a pair. A ratio above 1 means that skflow is faster.
+zuko's NSF is autoregressive and transforms every column in every layer; ``passes=2`` is its
+coupling, the nearer relative. zuko scores in the chunks that suit it best.
 """
 
-import argparse
 import copy
 import time
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 import numpy as np
-import pandas as pd
 import torch
 import zuko
-from peers import evaluate
-from report import simple_table
+
+from benchmarks.support.fitting import Clock
+from benchmarks.support.peers import evaluate
+from benchmarks.support.pieces import Outcome, Piece
+from skflow import NormalizingFlow
 
 D, LAYERS, HIDDEN, BINS, BATCH = 16, 3, (128, 128), 8, 512
 CHUNKS = (1024, 4096, 16384)
+DEFAULT, BARE = "score_samples (its default)", "flow_ in float32"
+
+
+def add_options(parser) -> None:
+    parser.add_argument("--rows", type=int, default=100_000, help="rows to score")
+    parser.add_argument("--repeats", type=int, default=5, help="pairs")
+
+
+def pieces(options):
+    score = f"score {options.rows} rows"
+    for passes in (None, 2):
+        peer = "zuko NSF" if passes is None else "zuko NSF passes=2"
+        for ours, bits in ((DEFAULT, 32), (DEFAULT, 64), (BARE, 32)):
+            run = partial(scoring_pair, passes, ours, bits, options)
+            yield Piece(score, f"{ours} / {peer} float{bits}", run)
+        run = partial(training_pair, passes, options)
+        yield Piece("5 training steps", f"{BARE} / {peer} float32", run)
+
+
+def scoring_pair(passes: int | None, ours: str, bits: int, options) -> Outcome:
+    clock, model, X = Clock(), fitted_skflow(), generated(options.rows)
+    x = torch.from_numpy(X)
+    if ours == DEFAULT:
+        run_ours = partial(model.score_samples, X)
+        run_ours()
+    else:
+        run_ours = scoring(float32_flow().eval(), x.float())
+    peer, z = zuko_nsf(passes), standardised(x)
+    run_peer = scoring(peer, z.float()) if bits == 32 else scoring(peer.double(), z)
+    return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
+
+
+def training_pair(passes: int | None, options) -> Outcome:
+    clock, x = Clock(), torch.from_numpy(generated(options.rows))
+    run_ours = training(float32_flow().train(), x[:BATCH].float())
+    run_peer = training(zuko_nsf(passes).train(), standardised(x)[:BATCH].float())
+    return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
+
+
+def float32_flow() -> torch.nn.Module:
+    return copy.deepcopy(fitted_skflow().flow_).float().requires_grad_(True)
+
+
+def standardised(x: torch.Tensor) -> torch.Tensor:
+    """zuko's domain; ours standardises inside."""
+    return (x - x.mean(0)) / x.std(0)
 
 
 def generated(n: int) -> np.ndarray:
@@ -32,9 +76,8 @@ def generated(n: int) -> np.ndarray:
     return np.sinh(0.5 * rng.normal(size=(n, D)) @ rng.normal(size=(D, D)) / 4)
 
 
-def fitted_skflow():
-    from skflow import NormalizingFlow
-
+@cache
+def fitted_skflow() -> NormalizingFlow:
     model = NormalizingFlow(
         base="normal",
         start="standard",
@@ -88,7 +131,7 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def compare(ours: Callable[[], object], peer: Callable[[], object], repeats: int) -> dict:
+def compared(ours: Callable[[], object], peer: Callable[[], object], repeats: int) -> dict:
     """Time the two in alternating order."""
     pairs = []
     for repeat in range(repeats):
@@ -106,54 +149,3 @@ def compare(ours: Callable[[], object], peer: Callable[[], object], repeats: int
         "ratio_q25": low,
         "ratio_q75": high,
     }
-
-
-def tasks(rows: int):
-    """Yield (task, ours, peer, run_ours, run_peer)."""
-    model = fitted_skflow()
-    ours32 = copy.deepcopy(model.flow_).float().requires_grad_(True).train()
-    X = generated(rows)
-    x = torch.from_numpy(X)
-    z = (x - x.mean(0)) / x.std(0)  # zuko's domain; ours standardises inside
-
-    public = partial(model.score_samples, X)
-    public()
-    ours32.eval()
-    bare = scoring(ours32, x.float())
-    for passes in (None, 2):
-        peer = "zuko NSF" if passes is None else "zuko NSF passes=2"
-        flow = zuko_nsf(passes)
-        score32 = scoring(flow, z.float())
-        score64 = scoring(copy.deepcopy(flow).double(), z)
-        task = f"score {rows} rows"
-        yield task, "score_samples (its default)", f"{peer} float32", public, score32
-        yield task, "score_samples (its default)", f"{peer} float64", public, score64
-        yield task, "flow_ in float32", f"{peer} float32", bare, score32
-
-        step_ours = training(copy.deepcopy(ours32).train(), x[:BATCH].float())
-        step_peer = training(flow.train(), z[:BATCH].float())
-        yield "5 training steps", "flow_ in float32", f"{peer} float32", step_ours, step_peer
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=100_000, help="rows to score")
-    parser.add_argument("--repeats", type=int, default=15, help="pairs")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results/speed.csv")
-    args = parser.parse_args()
-
-    results = []
-    for task, ours, peer, run_ours, run_peer in tasks(args.rows):
-        result = compare(run_ours, run_peer, args.repeats)
-        results.append({"task": task, "ours": ours, "peer": peer, **result})
-        print(f"{task}: {ours} / {peer}: {result['ratio']:.2f}x", flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    pd.DataFrame(results).to_csv(args.out, index=False, float_format="%.4g")
-    lines = [list(result.values()) for result in results]
-    text = simple_table(list(results[0]), lines)
-    args.out.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
-    print(text)
-
-
-if __name__ == "__main__":
-    main()

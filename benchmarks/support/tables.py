@@ -4,7 +4,7 @@ A rounded column lets a density gain without limit on repeated values, so unifor
 lattice step is added once, the same for every method.
 """
 
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +24,14 @@ BUNDLED = {"digits": load_digits, "breast_cancer": load_breast_cancer}
 Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def load_tables(
-    data_dir: str | Path | None = None, rows: int = 10_000, only: list[str] | None = None
-) -> Iterator[tuple[str, Parts]]:
-    """Yield (name, (X_train, X_val, X_test)); the tabular sets only where `data_dir` is given."""
-    for name in TABULAR if data_dir is not None else ():
-        if only is None or name in only:
-            file = np.load(Path(data_dir) / "tabular" / f"{name}.npz", allow_pickle=False)
-            yield name, _parts(*_complete(file["X"], file["step"], file["split"]), rows)
-    for name, load in BUNDLED.items():
-        if only is None or name in only:
-            X = load().data
-            yield name, _parts(X, np.array([lattice_step(x) for x in X.T]), None, rows)
+@cache
+def load_table(name: str, data: str | Path | None = None, rows: int = 10_000) -> Parts:
+    """X_train, X_val, X_test; those that scikit-learn does not bundle are read from `data`."""
+    if name in BUNDLED:
+        X = BUNDLED[name]().data
+        return _parts(X, np.array([lattice_step(x) for x in X.T]), None, rows)
+    file = np.load(Path(data) / "tabular" / f"{name}.npz", allow_pickle=False)
+    return _parts(*_complete(file["X"], file["step"], file["split"]), rows)
 
 
 def lattice_step(column: np.ndarray, share: float = 0.9) -> float:

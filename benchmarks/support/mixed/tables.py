@@ -12,8 +12,8 @@ a column contributes, for every method:
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -66,30 +66,24 @@ def measure(column: pd.Series, step: float) -> Measure:
     return Measure("continuous")
 
 
-def load_mixed(
-    data_dir: str | Path, only: list[str] | None = None, rows: int | None = None
-) -> Iterator[Table]:
-    """Yield the tables; `rows` caps the training rows."""
-    for name in MIXED:
-        if only is not None and name not in only:
-            continue
-        file = np.load(Path(data_dir) / "mixed" / f"{name}.npz", allow_pickle=False)
-        categories = json.loads(str(file["categories"]))
-        steps = [float(f"{step:.6g}") for step in file["step"]]  # the file holds float32
-        steps = dict(zip(file["columns"].tolist(), steps, strict=True))
-        frame = pd.DataFrame(
-            {
-                column: _raw(values, steps[column], categories.get(column))
-                for column, values in zip(steps, file["X"].T, strict=True)
-            }
-        )
-        train, val, test = (
-            frame[file["split"] == part].reset_index(drop=True) for part in (0, 1, 2)
-        )
-        if rows is not None:
-            train = train.sample(min(rows, len(train)), random_state=0).reset_index(drop=True)
-        measures = {column: measure(train[column], step) for column, step in steps.items()}
-        yield Table(name, train, val, test, measures)
+@cache
+def load_mixed(name: str, data: str | Path, rows: int | None = None) -> Table:
+    """A table by its name; `rows` caps the training rows."""
+    file = np.load(Path(data) / "mixed" / f"{name}.npz", allow_pickle=False)
+    categories = json.loads(str(file["categories"]))
+    steps = [float(f"{step:.6g}") for step in file["step"]]  # the file holds float32
+    steps = dict(zip(file["columns"].tolist(), steps, strict=True))
+    frame = pd.DataFrame(
+        {
+            column: _raw(values, steps[column], categories.get(column))
+            for column, values in zip(steps, file["X"].T, strict=True)
+        }
+    )
+    train, val, test = (frame[file["split"] == part].reset_index(drop=True) for part in (0, 1, 2))
+    if rows is not None:
+        train = train.sample(min(rows, len(train)), random_state=0).reset_index(drop=True)
+    measures = {column: measure(train[column], step) for column, step in steps.items()}
+    return Table(name, train, val, test, measures)
 
 
 def _raw(values: np.ndarray, step: float, categories: list[str] | None) -> pd.Series:

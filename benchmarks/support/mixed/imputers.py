@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from mixed_tables import Measure, Table
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer, KNNImputer
+
+from benchmarks.support.mixed.tables import Measure, Table
 
 Impute = Callable[[pd.DataFrame], pd.DataFrame]
 

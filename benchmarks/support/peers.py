@@ -12,16 +12,6 @@ from functools import partial
 import numpy as np
 import torch
 import zuko
-from nflows.distributions import StandardNormal
-from nflows.flows import Flow
-from nflows.nn.nets import ResidualNet
-from nflows.transforms import (
-    CompositeTransform,
-    LULinear,
-    PiecewiseRationalQuadraticCouplingTransform,
-    RandomPermutation,
-)
-from nflows.utils import create_alternating_binary_mask
 from sklearn.covariance import LedoitWolf
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
@@ -95,6 +85,20 @@ def shrunk_gaussian(Z_train, Z_val, max_seconds):
     return lambda Z: 0.5 * (constant - model.mahalanobis(Z)), f"shrinkage {model.shrinkage_:.2g}"
 
 
+def gaussian_log_density(X, *, standardise: bool) -> Score:
+    """The density of the Gaussian with Ledoit and Wolf's covariance, in the units of X."""
+    mean, scale = X.mean(0), X.std(0) if standardise else np.ones(X.shape[1])
+    model = LedoitWolf().fit((X - mean) / scale)
+    log_det = np.linalg.slogdet(model.precision_)[1]
+    constant = 0.5 * log_det - X.shape[1] / 2 * np.log(2 * np.pi) - np.log(scale).sum()
+    return lambda rows: constant - 0.5 * model.mahalanobis((rows - mean) / scale)
+
+
+def gaussian_score(X, X_test, *, standardise: bool) -> float:
+    """Its mean over the test rows."""
+    return float(gaussian_log_density(X, standardise=standardise)(X_test).mean())
+
+
 def kernel_density(Z_train, Z_val, max_seconds):
     """Gaussian kernel density, bandwidth by validation."""
     models = [KernelDensity(bandwidth=h).fit(Z_train) for h in BANDWIDTHS]
@@ -136,6 +140,16 @@ def zuko_maf(d: int):
 
 def nflows_nsf(d: int):
     """RQ-NSF (C): five spline couplings with residual networks, LU linear maps between."""
+    from nflows.distributions import StandardNormal
+    from nflows.flows import Flow
+    from nflows.nn.nets import ResidualNet
+    from nflows.transforms import (
+        CompositeTransform,
+        LULinear,
+        PiecewiseRationalQuadraticCouplingTransform,
+        RandomPermutation,
+    )
+    from nflows.utils import create_alternating_binary_mask
 
     def linear():
         return [RandomPermutation(d), LULinear(d, identity_init=True)]
