@@ -1,6 +1,12 @@
 """Sphinx configuration. Nothing here needs the network: no intersphinx."""
 
+import sys
+from pathlib import Path
+
 import skflow
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # for `benchmarks`
 
 project = "skflow"
 author = "The skflow developers"
@@ -48,5 +54,12 @@ def skip_foreign(app, what, name, obj, skip, options):
     return True if module.split(".")[0] in {"torch", "sklearn"} else None
 
 
+def write_benchmark_tables(app):
+    from benchmarks.support.views.kinds import write_all
+
+    write_all(HERE / "generated" / "benchmarks")
+
+
 def setup(app):
+    app.connect("builder-inited", write_benchmark_tables)
     app.connect("autodoc-skip-member", skip_foreign)
