@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 JOBS   ?= 2
-NAME   ?= density
+BENCH  ?= density
 
 BIN     := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
@@ -14,7 +14,7 @@ comma   := ,
 .PHONY: help demo test lint docs bench clean distclean
 
 help:
-	@echo "make demo | test | lint | docs | bench [NAME=density DATA=DIR] | clean | distclean"
+	@echo "make demo | test | lint | docs | bench [BENCH=density DATA=DIR] | clean | distclean"
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +45,7 @@ docs: $(VENV)/.extras-docs
 	@echo "docs/_build/html/index.html"
 
 bench: $(VENV)/.extras-bench
-	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python benchmarks/run.py $(NAME) \
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python benchmarks/run.py $(BENCH) \
 		$(if $(DATA),--data "$(DATA)") $(BENCH_ARGS)
 
 clean:
