@@ -91,7 +91,8 @@ class BaseFlow(
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights; a row of weight 0 is left out.
+            Non-negative weights: a row of weight 2 is that row given twice, one of weight 0 is
+            left out. Their unit does not matter.
         X_val : array-like of shape (n_val, n_features), default=None
             Held-out rows for the choice of the start and for early stopping. Without it, the
             share ``validation_fraction`` of ``X`` is held out.

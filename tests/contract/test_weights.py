@@ -85,9 +85,11 @@ WITH_CONTEXT = {
 }  # fmt: skip
 
 
-def weighted_and_repeated(n, seed=5):
-    """Whole numbers from 1 to 4, and the row of which each repetition is."""
+def weighted_and_repeated(n, size=None, seed=5):
+    """Whole numbers, larger for rows of a large ``size``; the row that each repetition is of."""
     weight = torch.randint(1, 5, (n,), generator=generator(seed))
+    if size is not None:
+        weight += 4 * (size > size.median())
     return weight.double(), torch.arange(n).repeat_interleave(weight)
 
 
@@ -111,7 +113,7 @@ def test_a_layer_starts_as_from_repeated_rows(name):
     if name.startswith("argmax"):
         x = x.round().clamp(-1, 1) + 1
     context = torch.randn(n, C, generator=generator(1)).double() if width else None
-    weight, again = weighted_and_repeated(n)
+    weight, again = weighted_and_repeated(n, x.sum(1))
     weighted, repeated = (make(D, width).double() for _ in range(2))
     repeated.load_state_dict(weighted.state_dict())
     # Drawn latents are the same for all rows here: which repetition gets which may not matter.

@@ -236,6 +236,15 @@ def test_factors_are_those_of_repeated_rows():
     torch.testing.assert_close(*found, atol=1e-3, rtol=1e-3)
 
 
+def test_the_threshold_is_a_share_of_the_weight():
+    size = np.abs(X - X.mean(0)).sum(1)
+    weight = np.where(size > np.median(size), 4.0, 1.0)
+    flow = NormalizingFlow(**{**SMALL, "contamination": 0.25}, start="whiten", base="normal")
+    flagged = flow.fit(X, sample_weight=weight).predict(X) == -1
+    assert weight[flagged].sum() / weight.sum() == pytest.approx(0.25, abs=5 / weight.sum())
+    assert flagged.mean() < 0.23  # heavy rows are the outlying ones
+
+
 def test_the_gap_of_a_bound_is_a_weighted_mean():
     flow = FlowifiedMLP((6, 3), **SMALL, augment="gaussian", n_importance_samples=2).fit(X)
     randomise(flow.flow_, scale=0.1)
