@@ -25,13 +25,12 @@ from sklearn.mixture import GaussianMixture
 
 from benchmarks.support.fitting import Clock
 from benchmarks.support.internals import (
-    Rows,
     Settings,
     fresh_noise,
     initialize_set_flow,
     set_flow,
     set_plan,
-    train_flow,
+    trained_flow,
 )
 from benchmarks.support.pieces import Outcome, Piece, mean_and_error
 from skflow.flow import Flow
@@ -106,19 +105,9 @@ def fitted_sets(symmetry: str, options) -> Outcome:
     at_start = scores_of(flow.eval(), X_test, 1).mean() / SHAPE[0]
     epochs = 0
     for seed, (share, rate) in enumerate(STAGES):
-        trained = train_flow(
-            flow,
-            Rows(X, None),
-            Rows(X_val, None),
-            np.zeros(X.shape[1]),
-            Settings(10_000, 64, rate, 1e-4, 8, 1e-4, share * options.max_time),
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-            noise=0.0,
-            seed=seed,
-            on_epoch=lambda epoch: False,
-        )
-        epochs += len(trained.history)
+        settings = Settings(10_000, 64, rate, 1e-4, 8, 1e-4, share * options.max_time)
+        flow, n_epochs = trained_flow(flow, X, X_val, settings, seed)
+        epochs += n_epochs
     seconds = clock.seconds()
     flow.eval()
     metrics = {**per_point(scores_of(flow, X_test, N_DRAWS)), "start": at_start, "epochs": epochs}

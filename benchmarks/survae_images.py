@@ -18,13 +18,12 @@ from benchmarks.support.digits import dequantised_digits
 from benchmarks.support.fitting import Clock
 from benchmarks.support.images import SHAPE, mnist
 from benchmarks.support.internals import (
-    Rows,
     Settings,
     fresh_noise,
     image_flow,
     image_plan,
     initialize_image_flow,
-    train_flow,
+    trained_flow,
 )
 from benchmarks.support.peers import gaussian_log_density
 from benchmarks.support.pieces import Outcome, Piece
@@ -113,18 +112,7 @@ def outcome(name: str, pooling: str, noise: str, options) -> Outcome:
     flow = image_flow(plan, torch.Generator().manual_seed(0))
     initialize_image_flow(flow, X, None, torch.Generator().manual_seed(0))
     at_start = mean_log_prob(flow.eval(), X_test, 1)
-    trained = train_flow(
-        flow,
-        Rows(X, None),
-        Rows(X_val, None),
-        np.zeros(d),
-        settings_of(name, options),
-        device=torch.device("cpu"),
-        dtype=torch.float32,
-        noise=0.0,
-        seed=0,
-        on_epoch=lambda epoch: False,
-    )
+    flow, n_epochs = trained_flow(flow, X, X_val, settings_of(name, options))
     seconds = clock.seconds()
     elbo = mean_log_prob(flow.eval(), X_test, 1)
     weighted = mean_log_prob(flow, X_test, N_DRAWS[name])
@@ -132,6 +120,6 @@ def outcome(name: str, pooling: str, noise: str, options) -> Outcome:
         **bounds(elbo, weighted, d),
         "start_bits": -at_start / (d * np.log(2)),
         "elbo_nats": elbo + d * np.log(n_levels),
-        "epochs": len(trained.history),
+        "epochs": n_epochs,
     }
     return Outcome(seconds, metrics)

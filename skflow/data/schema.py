@@ -15,6 +15,7 @@ from skflow.data.dtypes import (
     labels_from_plain,
     labels_to_plain,
 )
+from skflow.data.selection import in_words
 from skflow.data.tables import is_frame
 
 
@@ -25,6 +26,9 @@ class TableSchema:
     columns: tuple[ColumnSchema, ...]
     is_frame: bool
     dtype: str  # of an array
+
+    def __repr__(self) -> str:
+        return f"TableSchema({len(self.columns)} columns: {in_words(self.names)})"
 
     @property
     def names(self) -> list:

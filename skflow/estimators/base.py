@@ -11,14 +11,14 @@ from dataclasses import fields, replace
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skflow._compat import CallbackSupportMixin, _fit_context, weighted_quantile
 from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
-from skflow.estimators.checks import check_bounds, check_weight, check_within
+from skflow.estimators.checks import check_bounds, check_weight, check_within, warn_of_repeats
 from skflow.estimators.fitted import FittedFlowMixin
 from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.progress import Progress
@@ -57,7 +57,11 @@ class BaseFlow(
     # -- what a subclass may change ------------------------------------------------------------
 
     def _check_bounds(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        return check_bounds(self.bounds, X.shape[1])
+        return check_bounds(self.bounds, self._names)
+
+    def _check_limits(self, bounds, X: np.ndarray, name: str) -> None:
+        """Refuse rows that cannot be learned from."""
+        check_within(bounds, X, name, self._names)
 
     def _find_noise_floor(self, rows: Rows) -> NoiseFloor:
         return find_noise_floor(rows.x.numpy())
@@ -180,10 +184,10 @@ class BaseFlow(
         if X_val is not None:
             X_val = self._read_rows(X_val, reset=False)
         bounds = self.bounds_ if continuing else self._bounds_of(rows, X_val)
-        check_within(bounds, rows.x.numpy(), "X")
+        self._check_limits(bounds, rows.x.numpy(), "X")
         rows, floor = merge_repetitions(rows, self._noise_floor(rows))
         if X_val is not None:
-            check_within(bounds, X_val, "X_val")
+            self._check_limits(bounds, X_val, "X_val")
             parts: tuple[Rows, Rows | None] = rows, Rows.of(X_val)
         else:
             parts = split_rows(rows, self.validation_fraction, rng)
@@ -195,7 +199,7 @@ class BaseFlow(
         """Validate further rows, which are all trained on."""
         X = self._read_rows(X, reset=False)
         rows = Rows.of(X, check_weight(sample_weight, X))
-        check_within(self.bounds_, rows.x.numpy(), "X")
+        self._check_limits(self.bounds_, rows.x.numpy(), "X")
         floor = replace(self._find_noise_floor(rows), width=self.noise_floor_)
         rows, floor = merge_repetitions(rows, floor)
         return FitData(rows, rows, None, floor, self.bounds_)
@@ -207,16 +211,7 @@ class BaseFlow(
     def _noise_floor(self, rows: Rows) -> NoiseFloor:
         """Find the noise floor; say once where it is not zero."""
         floor = self._find_noise_floor(rows)
-        found = [f"{i} ({kind})" for i, kind in enumerate(floor.kinds) if kind != "continuous"]
-        if found:
-            warnings.warn(
-                f"columns {', '.join(found[:10])}{' and more' if len(found) > 10 else ''} repeat "
-                "their values, and a repeated value has no density. They are spread by uniform "
-                "noise of the width in noise_floor_ (one step of a lattice), which bounds the "
-                "density. SurVAEFlow models such columns exactly.",
-                DataConversionWarning,
-                stacklevel=6,
-            )
+        warn_of_repeats(floor.kinds, self._names)
         return floor
 
     # -- train --------------------------------------------------------------------------------

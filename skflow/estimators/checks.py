@@ -1,12 +1,18 @@
 """What a flow asks of its input, with errors that say what to do."""
 
+import warnings
+from collections.abc import Sequence
+from numbers import Integral
+
 import numpy as np
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import _check_sample_weight
 from skflow.data.schema import TableSchema
+from skflow.data.selection import column_bounds, in_words
 from skflow.data.tables import as_table, is_frame, plain_array
 
 
@@ -76,49 +82,61 @@ def check_finite(estimator, X: np.ndarray, name: str) -> None:
     raise ValueError(f"Input {name} contains infinity; remove or clip those rows before {who}.")
 
 
-def check_weight(sample_weight, X: np.ndarray) -> np.ndarray | None:
-    """Weights of shape (n,), None where all rows weigh the same."""
+def check_weight(sample_weight, X: np.ndarray, *, least: int = 2) -> np.ndarray | None:
+    """Weights of shape (n,), None where all rows weigh the same; ``least`` must be positive."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = _check_sample_weight(
+        as_table(sample_weight), X, dtype=np.float64, ensure_non_negative=True
+    )
     if not weight.sum() > 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
-    if (weight > 0).sum() < 2 and len(X) > 1:
+    if (weight > 0).sum() < min(least, len(X)):
         raise ValueError("sample_weight is positive for 1 sample only; a density needs two.")
     return weight
 
 
-def check_bounds(bounds, d: int) -> tuple[np.ndarray, np.ndarray] | None:
+def check_count(n, name: str) -> int:
+    """A whole number of at least 1."""
+    if not isinstance(n, Integral) or isinstance(n, bool):
+        raise TypeError(f"{name} must be a whole number, such as 100; got {n!r}.")
+    if n < 1:
+        raise ValueError(f"{name} must be at least 1, got {n}.")
+    return int(n)
+
+
+def check_bounds(bounds, names: Sequence) -> tuple[np.ndarray, np.ndarray] | None:
     """Lower and upper bound per column from pairs or from {column: pair}, None without any."""
     if bounds is None:
         return None
-    pairs = dict(bounds) if isinstance(bounds, dict) else dict(enumerate(bounds))
-    if not isinstance(bounds, dict) and len(pairs) != d:
-        raise ValueError(f"bounds has {len(pairs)} pairs for {d} columns; give one for each.")
-    lower, upper = np.full(d, -np.inf), np.full(d, np.inf)
-    for column, pair in pairs.items():
-        if not (isinstance(column, int | np.integer) and 0 <= column < d):
-            raise ValueError(f"bounds names column {column!r}; give a position from 0 to {d - 1}.")
-        if pair is None:
-            continue
-        if not (isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2):
-            raise ValueError(f"bounds of column {column}: {pair!r} is no pair (lower, upper).")
-        low, high = pair
-        lower[column] = -np.inf if low is None else low
-        upper[column] = np.inf if high is None else high
-        if not lower[column] < upper[column]:
-            raise ValueError(f"bounds of column {column}: {low} is not below {high}.")
+    lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    for i, (low, high) in column_bounds(bounds, names).items():
+        lower[i], upper[i] = low, high
     return lower, upper
 
 
-def check_within(bounds: tuple[np.ndarray, np.ndarray] | None, X: np.ndarray, name: str) -> None:
+def check_within(
+    bounds: tuple[np.ndarray, np.ndarray] | None, X: np.ndarray, name: str, names: Sequence
+) -> None:
     """Raise if rows to learn from lie where the density is zero."""
     if bounds is None:
         return
     lower, upper = bounds
-    outside = ((lower > X) | (upper < X)).any(0)
-    if outside.any():
+    outside = np.flatnonzero(((lower > X) | (upper < X)).any(0)).tolist()
+    if outside:
         raise ValueError(
-            f"columns {np.flatnonzero(outside).tolist()} of {name} hold values outside their "
+            f"columns {in_words([names[i] for i in outside])} of {name} hold values outside their "
             "bounds; widen the bounds or drop those rows."
+        )
+
+
+def warn_of_repeats(kinds: Sequence[str], names: Sequence) -> None:
+    """Say once which columns repeat their values."""
+    found = [name for name, kind in zip(names, kinds, strict=True) if kind != "continuous"]
+    if found:
+        warnings.warn(
+            f"columns {in_words(found)} repeat values, which have no density: they are spread by "
+            "noise of the width in noise_floor_. SurVAEFlow models them exactly.",
+            DataConversionWarning,
+            stacklevel=6,
         )

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skflow.data.rows import Rows
 from skflow.data.schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array
-from skflow.estimators.checks import check_finite, check_numbers, check_weight
+from skflow.estimators.checks import check_count, check_finite, check_numbers, check_weight
 from skflow.flow import Flow
 from skflow.transforms.noise import fresh_noise, shared_noise
 
@@ -56,6 +56,11 @@ class FittedFlowMixin(
         if reset:
             self._schema = schema
         return values
+
+    @property
+    def _names(self) -> list:
+        """Names of the columns of a frame, positions in an array."""
+        return list(range(self.n_features_in_)) if self._schema is None else self._schema.names
 
     def _write_rows(self, values: np.ndarray):
         """Numbers as rows of the kind that was fitted."""
@@ -138,7 +143,7 @@ class FittedFlowMixin(
         scores = self.score_samples(X)
         if sample_weight is None:
             return float(scores.mean())
-        weight = check_weight(sample_weight, scores[:, None])
+        weight = check_weight(sample_weight, scores[:, None], least=1)
         return float(np.average(scores[weight > 0], weights=weight[weight > 0]))
 
     def sample(self, n_samples=1, random_state=None):
@@ -158,12 +163,13 @@ class FittedFlowMixin(
 
         Raises
         ------
+        TypeError
+            If ``n_samples`` is no whole number.
         ValueError
-            If ``n_samples`` is below 1.
+            If it is below 1.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}.")
+        n_samples = check_count(n_samples, "n_samples")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         generator = torch.Generator(self._device()).manual_seed(seed)
         with torch.inference_mode():

@@ -1,5 +1,6 @@
 """SurVAEFlow: mixed tables, missing values, symmetric and exchangeable columns."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
@@ -13,6 +14,7 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.grids import on_grid
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.schema import TableSchema
+from skflow.data.selection import column_bounds, in_words, positions
 from skflow.data.table_repetitions import table_groups
 from skflow.data.tables import as_table, is_frame
 from skflow.estimators.base import BaseFlow
@@ -23,15 +25,12 @@ from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step
 from skflow.estimators.set_layers import check_input_shape, initialize_set_flow, set_flow, set_plan
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.estimators.table_answers import TableAnswersMixin
-from skflow.estimators.table_plan import (
-    column_bounds,
-    describe,
-    plan_columns,
-    positions,
-)
+from skflow.estimators.table_plan import check_takes_numbers, describe, plan_columns
 from skflow.estimators.table_start import choose_table_start, table_flow
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.encoding import TableEncoding
+
+SHOWN_KINDS = 12  # columns in its repr
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -251,9 +250,30 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         return super()._write_rows(on_grid(values, self._recipe["plan"].get("per_unit", 0)))
 
     def _check_bounds(self, X):
-        # Those of a table are part of its columns' plans.
-        if self.bounds is not None and self._rows_are != "table":
+        if self._rows_are == "table":
+            for i in column_bounds(self.bounds, self._names):
+                check_takes_numbers(self._schema.columns[i], "bounds", ordered=i in self._ordinal)
+            return super()._check_bounds(X)
+        if self.bounds is not None:
             raise ValueError("bounds are for tables; images have their levels, sets have none.")
+        return None
+
+    def _check_limits(self, bounds, X, name):
+        super()._check_limits(bounds, X, name)
+        if self._rows_are != "table":
+            return
+        new = [
+            column.name
+            for column, values in zip(self._schema.columns, X.T, strict=True)
+            if column.categories is not None and (values < 0).any()
+        ]
+        if new:
+            warnings.warn(
+                f"columns {in_words(new)} of {name} hold categories that the first rows had not: "
+                "they count as unknown. Declare all of them, as with pandas.CategoricalDtype.",
+                UserWarning,
+                stacklevel=5,
+            )
 
     def _find_noise_floor(self, rows):
         if self._rows_are == "sets":
@@ -368,10 +388,14 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         )
         return table_flow(encoding, autoregression)
 
+    @property
+    def _ordinal(self) -> list[int]:
+        return positions(self.ordinal_features, self._names, "ordinal_features")
+
     def _column_plans(
         self, values: np.ndarray, weight: np.ndarray | None
     ) -> tuple[list[ColumnPlan], list[list[int]]]:
-        names = [column.name for column in self._schema.columns]
+        names = self._names
         groups = [positions(group, names, "exchangeable") for group in (self.exchangeable or ())]
         periodic = {
             positions([name], names, "periodic")[0]: period
@@ -380,7 +404,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         plans = plan_columns(
             values,
             self._schema,
-            ordinal=positions(self.ordinal_features, names, "ordinal_features"),
+            ordinal=self._ordinal,
             bounds=column_bounds(self.bounds, names),
             symmetric=positions(self.symmetric, names, "symmetric"),
             exchangeable=groups,
@@ -422,8 +446,10 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
         text = super().__repr__(N_CHAR_MAX)
         if not hasattr(self, "column_kinds_"):
             return text
-        kinds = ", ".join(f"{name}: {kind}" for name, kind in self.column_kinds_.items())
-        return f"{text}\n{kinds}"
+        kinds = [f"{name}: {kind}" for name, kind in self.column_kinds_.items()]
+        more = len(kinds) - SHOWN_KINDS
+        shown = ", ".join(kinds[:SHOWN_KINDS]) + (f" and {more} more" if more > 0 else "")
+        return f"{text}\n{shown}"
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

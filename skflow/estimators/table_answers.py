@@ -1,16 +1,18 @@
 """What a density of tables answers beyond its scores: per column, given columns, missing cells."""
 
+from functools import partial
+
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.schema import TableSchema
+from skflow.data.selection import positions
 from skflow.data.tables import as_table
-from skflow.estimators.checks import check_table
-from skflow.estimators.fitted import FittedFlowMixin
-from skflow.estimators.table_plan import positions
+from skflow.estimators.checks import check_count, check_table, check_within
+from skflow.estimators.fitted import CHUNK_ROWS, FittedFlowMixin
 from skflow.transforms.noise import fresh_draw
 from skflow.transforms.tables.density import TableDensity
 
@@ -34,13 +36,12 @@ class TableAnswersMixin(FittedFlowMixin):
     _recipe: dict
 
     def _positions(self, columns) -> list[int]:
-        names = [column.name for column in self._schema.columns]
-        found = positions(columns, names, "given")
+        found = positions(columns, self._schema.names, "given")
         for group in self._recipe["plan"]["groups"]:
             if 0 < len(set(group) & set(found)) < len(group):
                 raise ValueError(
                     "given must hold all or none of the exchangeable columns "
-                    f"{[names[i] for i in group]}."
+                    f"{[self._schema.names[i] for i in group]}."
                 )
         return found
 
@@ -80,9 +81,20 @@ class TableAnswersMixin(FittedFlowMixin):
             In nats. A normalised density of the other columns for any values of the given ones.
             The network learns the density of rows and all conditional ones side by side, so
             ``score_samples(X)`` is the sum of two of them up to its error only.
+
+        Raises
+        ------
+        ValueError
+            If given values lie outside ``bounds``: no row has them.
         """
         check_is_fitted(self)
-        return self._by_column(self._read_rows(X, reset=False), self._positions(given)).sum(1)
+        values, given = self._read_rows(X, reset=False), self._positions(given)
+        self._check_given(np.where(np.isin(np.arange(values.shape[1]), given), values, np.nan))
+        return self._by_column(values, given).sum(1)
+
+    def _check_given(self, values: np.ndarray) -> None:
+        """Refuse to condition on what cannot be; NaN stands for what is not given."""
+        check_within(self.bounds_, values, "X", self._schema.names)
 
     def _by_column(self, X: np.ndarray, given: list[int]) -> np.ndarray:
         density = self._table_density()
@@ -112,13 +124,14 @@ class TableAnswersMixin(FittedFlowMixin):
         ------
         ValueError
             If ``n_draws`` is below 1, or above 1 where nothing is sampled; if a part of a group of
-            exchangeable columns is missing.
+            exchangeable columns is missing; if known values lie outside ``bounds``.
         """
         check_is_fitted(self)
         if strategy not in STRATEGIES:
             raise ValueError(f"strategy must be one of {STRATEGIES}, got {strategy!r}.")
-        if n_draws < 1 or (n_draws > 1 and strategy != "sample"):
-            raise ValueError(f"n_draws={n_draws}; it counts samples, and there must be one.")
+        check_count(n_draws, "n_draws")
+        if n_draws > 1 and strategy != "sample":
+            raise ValueError(f"n_draws={n_draws}; strategy {strategy!r} gives one table.")
         table = check_table(as_table(X), 1)
         values = self._read_rows(table, reset=False)
         missing = np.isnan(values)
@@ -128,23 +141,21 @@ class TableAnswersMixin(FittedFlowMixin):
                     "exchangeable columns can be imputed together only: in some rows of X, some of "
                     f"the columns {group} are missing and others are not."
                 )
-        incomplete = np.flatnonzero(missing.any(1))
+        self._check_given(values)
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         generator = torch.Generator(self._device()).manual_seed(seed)
-        n_copies = n_draws if strategy == "sample" else TYPICAL_DRAWS
-        drawn = np.empty((n_copies, len(incomplete), values.shape[1]))
-        if len(incomplete):
-            copies = np.tile(values[incomplete], (n_copies, 1))
-            completed = self._by_chunks(lambda x: self._completed(x, generator), copies)
-            drawn = completed.reshape(drawn.shape)
-        if strategy != "sample":
-            drawn = self._typical(values[incomplete], drawn, strategy)[None]
-        tables = []
-        for one in drawn:
-            filled = values.copy()
-            filled[incomplete] = one
-            tables.append(self._schema.fill(table, filled))
+        incomplete = np.flatnonzero(missing.any(1))
+        holes, tables = values[incomplete], []
+        for _ in range(n_draws):
+            if len(incomplete):
+                draw = self._drawn if strategy == "sample" else partial(self._typical, strategy)
+                values[incomplete] = draw(holes, generator)
+            tables.append(self._schema.fill(table, values))
         return tables if n_draws > 1 else tables[0]
+
+    def _drawn(self, holes: np.ndarray, generator: torch.Generator) -> np.ndarray:
+        """Rows with their missing cells drawn."""
+        return self._by_chunks(lambda x: self._completed(x, generator), holes)
 
     def _completed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         shape = len(x), self.flow_.base.n_features
@@ -154,8 +165,20 @@ class TableAnswersMixin(FittedFlowMixin):
     def _table_density(self) -> TableDensity:
         return TableDensity(self.flow_.fixed, self.flow_.learned)
 
-    def _typical(self, values: np.ndarray, drawn: np.ndarray, strategy: str) -> np.ndarray:
-        """Mean, median or most frequent of the draws of every missing cell."""
+    def _typical(self, strategy: str, holes: np.ndarray, generator: torch.Generator) -> np.ndarray:
+        """Rows with mean, median or most frequent of the draws of every missing cell.
+
+        As many rows at a time as, with their draws, are scored at a time.
+        """
+        size = max(1, next(self._chunks(CHUNK_ROWS)).stop // TYPICAL_DRAWS)
+        done = []
+        for chunk in gen_batches(len(holes), size):
+            copies = np.tile(holes[chunk], (TYPICAL_DRAWS, 1))
+            drawn = self._drawn(copies, generator).reshape(TYPICAL_DRAWS, -1, holes.shape[1])
+            done.append(self._typical_of(drawn, holes[chunk], strategy))
+        return np.concatenate(done)
+
+    def _typical_of(self, drawn: np.ndarray, values: np.ndarray, strategy: str) -> np.ndarray:
         typical = values.copy()
         for i, plan in enumerate(self.flow_.fixed.plans):
             rows = np.flatnonzero(np.isnan(values[:, i]))

@@ -1,61 +1,18 @@
 """What a user and the data say about the columns of a table: one plan per column."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from skflow.data.column_kinds import numeric_kind
 from skflow.data.column_plan import ColumnPlan
+from skflow.data.columns import ColumnSchema
 from skflow.data.schema import TableSchema
+from skflow.data.selection import in_words
 
-
-def positions(selection, names: Sequence, what: str) -> list[int]:
-    """Positions of columns given as names, positions or a boolean mask."""
-    if selection is None:
-        return []
-    given = np.asarray(selection, dtype=object)
-    if given.ndim == 1 and len(given) and all(isinstance(g, bool | np.bool_) for g in given):
-        if len(given) != len(names):
-            raise ValueError(f"{what} is a mask of {len(given)} for {len(names)} columns.")
-        return np.flatnonzero(given.astype(bool)).tolist()
-    found = []
-    for one in np.atleast_1d(given).tolist():
-        if one in names:
-            found.append(names.index(one))
-        elif isinstance(one, int | np.integer) and 0 <= one < len(names):
-            found.append(int(one))
-        else:
-            raise ValueError(
-                f"{what} names column {one!r}; give a name of the table's columns or a position "
-                f"from 0 to {len(names) - 1}."
-            )
-    return found
-
-
-def column_bounds(bounds, names: Sequence) -> dict[int, tuple[float, float]]:
-    """Pairs per column from a list of pairs or {column: pair}."""
-    if bounds is None:
-        return {}
-    if not isinstance(bounds, dict):
-        if len(bounds) != len(names):
-            raise ValueError(
-                f"bounds has {len(bounds)} pairs for {len(names)} columns; give one for "
-                "each, or a dict of those that are bounded."
-            )
-        bounds = dict(enumerate(bounds))
-    found = {}
-    for column, pair in bounds.items():
-        (i,) = positions([column], names, "bounds")
-        if pair is None:
-            continue
-        if not (isinstance(pair, tuple | list | np.ndarray) and len(pair) == 2):
-            raise ValueError(f"bounds of column {column}: {pair!r} is no pair (lower, upper).")
-        low = -np.inf if pair[0] is None else float(pair[0])
-        high = np.inf if pair[1] is None else float(pair[1])
-        if not low < high:
-            raise ValueError(f"bounds of column {column}: {low:g} is not below {high:g}.")
-        found[i] = (low, high)
-    return found
+FEW_CATEGORIES = 20  # so many, or fewer, are no ids
+NEARLY_UNIQUE = 0.5  # categories per known cell: with more a column is an id
 
 
 def plan_columns(
@@ -94,11 +51,9 @@ def plan_columns(
             "periodic": i in periodic,
         }
         if column.categories is not None and not (column.ordered or special["ordinal_features"]):
-            wrong = [name for name, said in special.items() if said]
-            if wrong:
-                raise ValueError(
-                    f"column {column.name!r} is categorical; {wrong[0]} takes numbers."
-                )
+            for name, said in special.items():
+                if said:
+                    check_takes_numbers(column, name, ordered=False)
             plans.append(
                 ColumnPlan("categorical", n_levels=len(column.categories), missing=missing)
             )
@@ -106,7 +61,31 @@ def plan_columns(
         counts = None if weight is None else weight[here]
         limits, period = bounds.get(i), periodic.get(i, 0.0)
         plans.append(_numeric_plan(known, counts, column, special, missing, limits, period))
+    warn_of_ids(plans, values, schema)
     return plans
+
+
+def check_takes_numbers(column: ColumnSchema, what: str, *, ordered: bool) -> None:
+    """Refuse a categorical column, unless its categories have an order."""
+    if column.categories is not None and not (column.ordered or ordered):
+        raise ValueError(f"column {column.name!r} is categorical; {what} takes numbers.")
+
+
+def warn_of_ids(plans: Sequence[ColumnPlan], values: np.ndarray, schema: TableSchema) -> None:
+    """Say which categorical columns hold nearly as many categories as rows."""
+    found = []
+    for column, plan, codes in zip(schema.columns, plans, values.T, strict=True):
+        known = codes[~np.isnan(codes)]
+        n_seen = len(np.unique(known)) if plan.kind == "categorical" else 0
+        if n_seen > max(FEW_CATEGORIES, NEARLY_UNIQUE * len(known)):
+            found.append(column.name)
+    if found:
+        warnings.warn(
+            f"columns {in_words(found)} have nearly as many categories as rows, as names and "
+            "numbers of rows do: nothing can be learned from them. Drop them.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _numeric_plan(known, weight, column, special, missing, bounds, period) -> ColumnPlan:
@@ -116,10 +95,6 @@ def _numeric_plan(known, weight, column, special, missing, bounds, period) -> Co
         if bounds is not None or special["exchangeable"] or period or ordered:
             raise ValueError(f"column {name!r} is symmetric: it can be nothing else.")
         known, bounds = np.abs(known), (0.0, np.inf)
-    if bounds is not None and ((known < bounds[0]) | (known > bounds[1])).any():
-        raise ValueError(
-            f"column {name!r} holds values outside its bounds; widen the bounds or drop those rows."
-        )
     if column.categories is not None:  # ordered categories: all are levels, seen or not
         levels = tuple(float(code) for code in range(len(column.categories)))
         return ColumnPlan("levels", levels=levels, missing=missing)

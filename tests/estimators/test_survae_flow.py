@@ -349,7 +349,7 @@ def test_bounds_are_where_the_density_ends():
     ("parameters", "message"),
     [
         ({"bounds": {"size": (3, 1)}}, "not below"),
-        ({"bounds": {"size": (0, 1)}}, "outside its bounds"),
+        ({"bounds": {"size": (0, 1)}}, "outside their bounds"),
         ({"bounds": {"kind": (0, 1)}}, "is categorical"),
         ({"ordinal_features": ["nothing"]}, "names column 'nothing'"),
         ({"symmetric": ["name"]}, "is categorical"),
