@@ -1,5 +1,7 @@
 """All that the benchmarks use of skflow beyond its public names."""
 
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from skflow.estimators.set_layers import initialize_set_flow, set_flow, set_plan
 from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.flow import Flow
