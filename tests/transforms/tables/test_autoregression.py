@@ -9,6 +9,7 @@ import torch
 from scipy import stats
 
 from skflow.data.column_plan import ColumnPlan
+from skflow.data.repetitions import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
 from skflow.estimators.table_start import choose_table_start, table_flow, with_edges
@@ -696,7 +697,7 @@ def test_the_circle_is_wrapped_often_enough():
 
 
 def start_of(x, plans, groups=(), judge=True, max_classes=4, weight=None, seed=0):
-    rows = Rows(x, weight)
+    rows = Rows(x, None if weight is None else torch.tensor(in_rows(weight.numpy())))
     cut = len(x) // 4 if judge else 0
     return choose_table_start(
         plans,
