@@ -1,10 +1,11 @@
 """All that the benchmarks use of skflow beyond its public names."""
 
+from skflow.architectures.point_set import set_flow, set_plan
+from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
-from skflow.estimators.set_layers import initialize_set_flow, set_flow, set_plan
-from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.flow import Flow
+from skflow.starts.point_set import initialize_set_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
 from skflow.transforms.noise import fresh_noise

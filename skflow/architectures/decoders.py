@@ -22,7 +22,6 @@ from skflow.distributions import (
 )
 from skflow.distributions.student_t import NEARLY_NORMAL
 from skflow.kernels.families import RationalQuadratic
-from skflow.starts.bases import BASES
 from skflow.transforms import Autoregressive, FlowDecoder, StandardizedDecoder
 from skflow.transforms.flowified import MAX_REGRESSION
 
@@ -71,24 +70,6 @@ def initialized_decoder(
         return StandardizedDecoder(inner)
 
     return decoder
-
-
-def base_for(decoder: str, base: str) -> str:
-    """The base to look for: a decoder that is no base's conditional density wants a normal."""
-    if base != "auto" or decoder == "auto":
-        return base
-    return decoder if decoder in BASES else "normal"
-
-
-def check_decoder(decoder: str, base: str) -> None:
-    """Raise where the decoder cannot begin as the base's conditional density."""
-    if base == "auto" or BASES[base].kind.isotropic:
-        return
-    if decoder not in ("auto", base):
-        raise ValueError(
-            f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
-            "base='normal' or 'auto'."
-        )
 
 
 def check_image_decoder(decoder: str, allowed: Sequence[str]) -> None:

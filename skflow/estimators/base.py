@@ -18,11 +18,11 @@ from skflow._compat import CallbackSupportMixin, _fit_context, weighted_quantile
 from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
-from skflow.estimators.checks import check_bounds, check_weight, check_within, warn_of_repeats
-from skflow.estimators.fitted import FittedFlowMixin
+from skflow.estimators.answers import FlowAnswers
 from skflow.estimators.parameters import SharedParameters
+from skflow.estimators.pickling import ArrayState, keeps_state_on_error
 from skflow.estimators.progress import Progress
-from skflow.estimators.state import ArrayStateMixin, keeps_state_on_error
+from skflow.estimators.validation import check_bounds, check_weight, check_within, warn_of_repeats
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.fit import Fitted, fit_flow
@@ -33,9 +33,7 @@ ROUNDING = 1e-12  # of a score, relative to its size
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 
 
-class BaseFlow(
-    SharedParameters, FittedFlowMixin, ArrayStateMixin, CallbackSupportMixin, BaseEstimator
-):
+class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, BaseEstimator):
     """Density estimator, transformer and (with ``contamination``) outlier detector."""
 
     # -- what a subclass gives ----------------------------------------------------------------

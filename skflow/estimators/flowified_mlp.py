@@ -7,11 +7,11 @@ from math import ceil, prod
 from typing import ClassVar
 
 from skflow._compat import StrOptions
+from skflow.architectures.couplings import network_sizes
 from skflow.architectures.decoders import check_dropped
-from skflow.estimators.coupling_layers import network_sizes
-from skflow.estimators.flowified_layers import STRIDE, flowified_layers, image_layers
+from skflow.architectures.flowified_mlp import STRIDE, flowified_layers, image_layers
+from skflow.estimators.dimension_reduction import ReducingFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastTwo, Auto, Bins
-from skflow.estimators.reducing import ReducingFlow
 
 FEW_COLUMNS = 5  # up to here nothing is dropped by default
 MANY_COLUMNS = 16  # most latent dimensions by default
@@ -212,10 +212,10 @@ best_score_, history_, noise_floor_, bounds_, offset_
         start, base = super()._start_options()
         return start, "normal" if base == "auto" and self.activation == "leaky_relu" else base
 
-    def _learned(self, plan, start, generator):
+    def _learned(self, plan, base, generator, *, ordered):
         if plan["image_shape"] is not None:
             return image_layers(plan, generator)
-        return flowified_layers(plan, start.base, generator, ordered=start.recipe.whiten)
+        return flowified_layers(plan, base, generator, ordered=ordered)
 
     def _n_importance_samples(self):
         return self.n_importance_samples

@@ -9,11 +9,11 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import Interval, StrOptions
+from skflow.architectures.couplings import network_sizes
 from skflow.architectures.decoders import IMAGE_DECODERS, check_dropped, check_image_decoder
-from skflow.estimators.coupling_layers import network_sizes
-from skflow.estimators.funnel_layers import convolutional_funnel_layers, funnel_layers
+from skflow.architectures.funnel import convolutional_funnel_layers, funnel_layers
+from skflow.estimators.dimension_reduction import ReducingFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins
-from skflow.estimators.reducing import ReducingFlow
 
 SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
 ROUNDING = 1e-9  # 0.55 of 100 columns are 55
@@ -187,10 +187,10 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 "'dense' or 'slice'."
             )
 
-    def _learned(self, plan, start, generator):
+    def _learned(self, plan, base, generator, *, ordered):
         if plan["image_shape"] is not None:
             return convolutional_funnel_layers(plan, generator)
-        return funnel_layers(plan, start, generator)
+        return funnel_layers(plan, base, generator, ordered=ordered)
 
     # -- what only a funnel can tell ----------------------------------------------------------
 

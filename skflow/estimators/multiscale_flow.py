@@ -1,7 +1,6 @@
 """MultiscaleFlow: latent dimensions ranked by what they contribute, and cut off scale by scale."""
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -9,42 +8,39 @@ from math import ceil, prod
 from numbers import Integral, Real
 from typing import ClassVar
 
-import numpy as np
 import torch
-from sklearn.decomposition import FactorAnalysis
-from sklearn.exceptions import ConvergenceWarning
 
 from skflow._compat import Interval, StrOptions
+from skflow.architectures.couplings import network_sizes
 from skflow.architectures.decoders import (
     DECODERS,
     IMAGE_DECODERS,
     check_dropped,
     check_image_decoder,
 )
-from skflow.data.fit_data import FitData
-from skflow.data.rows import Rows
-from skflow.distributions import StandardNormal
-from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
-from skflow.estimators.multiscale_layers import (
+from skflow.architectures.multiscale import (
     image_layers,
     scale_shapes,
-    squeeze_orders,
+    squeeze_orders_of,
     table_layers,
+    uncut_layers,
 )
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
+from skflow.estimators.dimension_reduction import ReducingFlow
+from skflow.estimators.leading_latents import LeadingLatents
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, Positive
-from skflow.estimators.ranked_latents import RankedLatentsMixin
-from skflow.estimators.ranking import (
-    GeneratorNorms,
+from skflow.flow import Flow
+from skflow.kernels.moments import weighted_moments
+from skflow.starts.factors import initialize_factors
+from skflow.starts.orientation import given_ranks, on_ranked_columns, on_ranked_directions
+from skflow.starts.ranking import (
     column_contributions,
     log_derivative_contributions,
-    principal_directions,
 )
-from skflow.estimators.reducing import ReducingFlow
-from skflow.estimators.starts import Start, StartRecipe
-from skflow.flow import Flow
-from skflow.kernels.moments import rows_of_moments, weighted_moments
+from skflow.starts.recipe import Start
 from skflow.training.fit import Fitted, fit_flow
-from skflow.transforms import Compose, Factors, FixedRotation, Permutation
+from skflow.transforms import Permutation
 
 BY_DIRECTION = ("entropy", "variance")
 WITH_FACTORS = ("lowrank", "vae")
@@ -53,7 +49,7 @@ ROUNDING = 1e-9  # 0.07 of 100 columns are 7
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MultiscaleFlow(RankedLatentsMixin, ReducingFlow):
+class MultiscaleFlow(LeadingLatents, ReducingFlow):
     """Density and ranked latent dimensions: those that contribute most come first.
 
     The flow cuts dimensions off scale by scale, half of those left each time, so that the ones
@@ -303,9 +299,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 shapes.pop()
             widths, n_left = [prod(s) for s in shapes], prod(shapes[-1])
             plan["scale_shapes"] = [list(s) for s in shapes]
-            plan["squeeze_orders"] = squeeze_orders(
-                tuple(shape), shapes, torch.zeros(n_features), alike=True
-            )
+            plan["squeeze_orders"] = squeeze_orders_of(plan, torch.zeros(n_features), alike=True)
         n_prior = ceil(n_left / 2) if self.n_components is None else min(least, n_left)
         return {**plan, "widths": widths, "n_prior": n_prior}
 
@@ -317,42 +311,22 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 "'likelihood', 'variance' or 'random'."
             )
 
-    def _learned(self, plan, start, generator):
+    def _learned(self, plan, base, generator, *, ordered):
         if plan["image_shape"] is not None:
             return image_layers(plan, generator)
-        return table_layers(plan, start, generator)
+        return table_layers(plan, base, generator)
 
     # -- the ranking that the cuts go by ------------------------------------------------------
 
     def _oriented(self, start, plan, draw_rows, generator):
-        rows = draw_rows()
-        if plan["image_shape"] is not None:
-            shapes = [tuple(shape) for shape in plan["scale_shapes"]]
-            contribution = self._column_ranks(start, plan, rows, generator)
-            alike = self._ranks_by() in ("likelihood", "variance")
-            shape = tuple(plan["image_shape"])
-            orders = squeeze_orders(shape, shapes, contribution, alike=alike)
-            return start, {**plan, "squeeze_orders": orders}
-        orientation = _orientation(plan, rows.x.shape[1])
-        if isinstance(orientation, FixedRotation):
-            directions = torch.eye(start.base.n_features, dtype=torch.float64)
-            if start.base.may_be_turned:
-                directions = principal_directions(start, rows)
-            turned = start.base.rotated(directions)
-            orientation.matrix.copy_(directions)
-            flow = Flow([*start.fixed.steps, orientation], [], turned)
-            norms = GeneratorNorms(flow, rows)
-            entropy = self._ranks_by() == "entropy"
-            explained = norms.explained_entropy() if entropy else norms.explained_variance()
-            order = explained.argsort(descending=True, stable=True)
-            orientation.matrix.copy_(directions[:, order])
-            base = turned.reordered(order)
-        else:
-            contribution = self._column_ranks(start, plan, rows, generator)
-            order = contribution.argsort(descending=True, stable=True)
-            orientation.order.copy_(order)
-            base = start.base.reordered(order)
-        return Start(start.recipe, Compose([*start.fixed.steps, orientation]), base), plan
+        rows, by = draw_rows(), self._ranks_by()
+        if plan["directions"]:
+            return on_ranked_directions(start, rows, by=by), plan
+        contribution = self._column_ranks(start, plan, rows, generator)
+        if plan["image_shape"] is None:
+            return on_ranked_columns(start, contribution), plan
+        alike = by in ("likelihood", "variance")
+        return start, {**plan, "squeeze_orders": squeeze_orders_of(plan, contribution, alike=alike)}
 
     def _column_ranks(self, start: Start, plan: dict, rows: Rows, generator) -> torch.Tensor:
         """One number per column, larger for those to keep."""
@@ -362,8 +336,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         if by in BY_DIRECTION:
             return weighted_moments(rows.x, rows.weight)[1]
         if by == "given":
-            return self._given_ranks(d)
-        flow = self._uncut_flow(start, plan, d, generator)
+            return given_ranks(self.factor_out, d)
+        layers, base = uncut_layers(plan, d, generator)
+        flow = Flow(copy.deepcopy(start.fixed), layers.double(), base.double())
         self._initialize(flow, rows, generator)
         data = FitData.plain(rows)
         share = self.pretrain_fraction / (1 + self.pretrain_fraction)
@@ -375,67 +350,11 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         ).flow
         return log_derivative_contributions(pretrained.cpu().eval().requires_grad_(False), rows)
 
-    def _given_ranks(self, n_features: int) -> torch.Tensor:
-        first = np.asarray(self.factor_out).tolist()
-        named = [i for i in first if type(i) is int and 0 <= i < n_features]
-        if len(set(named)) != len(first):
-            raise ValueError(
-                f"factor_out must name different columns by their positions, 0 to "
-                f"{n_features - 1}, got {first}."
-            )
-        rest = [i for i in range(n_features) if i not in set(first)]
-        return -torch.tensor([*first, *rest]).argsort().double()
-
-    def _uncut_flow(self, start: Start, plan: dict, n_features: int, generator) -> Flow:
-        """The flow that columns are ranked in: normal behind, nothing cut off."""
-        if plan["image_shape"] is not None:
-            one_scale = {key: plan[key][:1] for key in ("scale_shapes", "squeeze_orders")}
-            layers, base = image_layers({**plan, **one_scale, "prior": "normal"}, generator)
-        else:
-            n_layers = plan["n_layers"] * len(plan["widths"])
-            if plan["architecture"] == "autoregressive":
-                n_layers *= 2  # each moves all columns, a coupling half of them
-            family = make_family(plan["bijection"], plan["n_bins"])
-            hidden = plan["hidden_layer_sizes"]
-            layers = coupling_stack(n_features, n_layers, family, hidden, generator)
-            base = StandardNormal(n_features)
-        return Flow(copy.deepcopy(start.fixed), layers.double(), base.double())
-
-    def _rebuilt_flow(self, recipe):
-        start_recipe = StartRecipe(**recipe["start"])
-        fixed = start_recipe.make_fixed()
-        if recipe["plan"]["image_shape"] is None:
-            fixed = Compose([*fixed.steps, _orientation(recipe["plan"], start_recipe.n_features)])
-        start = Start(start_recipe, fixed, start_recipe.make_base())
-        return self._assemble(start, recipe["plan"], torch.Generator())
-
     # -- training and after -------------------------------------------------------------------
 
     def _initialize(self, flow, rows, generator):
         super()._initialize(flow, rows, generator)
-        prior = flow.learned.steps[-1]
-        if isinstance(prior, Factors):
-            with torch.no_grad():
-                h = flow.fixed(rows.x)[0]
-                for step in flow.learned.steps[:-1]:
-                    h = step(h)[0]
-            self._fit_factors(prior, Rows(h, rows.weight), generator)
-
-    def _fit_factors(self, prior: Factors, h: Rows, generator) -> None:
-        rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
-        k = prior.decoder.loading.shape[1]
-        x = rows_of_moments(h.x, h.weight).numpy()
-        tol = 1e-2 * len(x) / h.n_effective  # scikit-learn's, of the log-likelihood of all rows
-        fitted = FactorAnalysis(k, tol=tol, random_state=rng.randint(2**31 - 1))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # training goes on from there
-            fitted.fit(x)
-        found = fitted.components_[np.abs(fitted.components_).max(1) > 0]
-        prior.decoder.set_factors(
-            torch.as_tensor(found.T),
-            torch.as_tensor(fitted.mean_),
-            torch.as_tensor(fitted.noise_variance_),
-        )
+        initialize_factors(flow, rows, generator)
 
     def _share_of_time(self, *, continuing):
         pretrains = self._ranks_by() == "likelihood" and not continuing
@@ -456,10 +375,3 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         last_fixed = self.flow_.fixed.steps[-1]
         columns = self.image_shape is None and isinstance(last_fixed, Permutation)
         self.ranking_ = last_fixed.order.cpu().numpy() if columns else None
-
-
-def _orientation(plan: dict, n_features: int) -> FixedRotation | Permutation:
-    """The last fixed map: to the ranked directions, or to the ranked columns."""
-    if plan["directions"]:
-        return FixedRotation(n_features).double()
-    return Permutation(n_features, order=torch.arange(n_features))

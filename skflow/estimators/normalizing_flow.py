@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from skflow._compat import StrOptions
-from skflow.estimators.coupling_layers import coupling_stack, make_family, network_sizes
+from skflow.architectures.couplings import coupling_stack, make_family, network_sizes
+from skflow.estimators.numeric_flow import NumericFlow
 from skflow.estimators.parameters import AtLeastZero, Auto, Bins
-from skflow.estimators.started import StartedFlow
 from skflow.transforms import Autoregressive, Coupling
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NormalizingFlow(StartedFlow):
+class NormalizingFlow(NumericFlow):
     """Density of a numeric table by a normalizing flow.
 
     The flow starts as the best classical density on held-out rows (a Gaussian mixture, a Gaussian
@@ -136,7 +136,7 @@ class NormalizingFlow(StartedFlow):
     n_bins: int = 8
 
     _parameter_constraints: ClassVar[dict] = {
-        **StartedFlow._parameter_constraints,
+        **NumericFlow._parameter_constraints,
         "architecture": [
             StrOptions(
                 {
@@ -164,14 +164,14 @@ class NormalizingFlow(StartedFlow):
             "n_bins": self.n_bins,
         }
 
-    def _learned(self, plan, start, generator):
+    def _learned(self, plan, base, generator, *, ordered):
         kind, layer = plan["architecture"].split("_")
         stack = coupling_stack(
-            start.recipe.n_features,
+            base.n_features,
             plan["n_layers"],
             make_family(kind, plan["n_bins"]),
             plan["hidden_layer_sizes"],
             generator,
             build=Coupling if layer == "coupling" else Autoregressive,
         )
-        return stack, start.base
+        return stack, base

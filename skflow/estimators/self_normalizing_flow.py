@@ -10,15 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import StrOptions
-from skflow.estimators.images import ImageFlow
-from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, NonNegative, Positive
-from skflow.estimators.self_normalizing_layers import (
+from skflow.architectures.self_normalizing import (
     EXACT_CONVOLUTION,
     convolutional_layers,
     dense_layers,
     fastest_gradient,
     glow_layers,
 )
+from skflow.estimators.image_flow import ImageFlow
+from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, NonNegative, Positive
 from skflow.training.device import resolve_device
 from skflow.transforms import (
     FactorisedTransform,
@@ -271,11 +271,11 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             "learned_inverse": self.inverse == "learned",
         }
 
-    def _learned(self, plan, start, generator):
+    def _learned(self, plan, base, generator, *, ordered):
         if plan["architecture"] == "dense":
-            return dense_layers(plan, start.recipe.n_features, generator), start.base
+            return dense_layers(plan, base.n_features, generator), base
         build = convolutional_layers if plan["architecture"] == "conv" else glow_layers
-        return build(plan, generator), start.base
+        return build(plan, generator), base
 
     def _start_options(self):
         start, base = super()._start_options()

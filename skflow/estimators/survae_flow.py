@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,31 +10,31 @@ import torch
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import StrOptions
+from skflow.architectures.couplings import network_sizes
+from skflow.architectures.point_set import check_input_shape, set_flow, set_plan
+from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
+from skflow.architectures.table import flow_of_plan, table_plan
+from skflow.data.column_detection import check_takes_numbers, describe, plan_columns
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.grids import on_grid
 from skflow.data.noise_floor import NoiseFloor
+from skflow.data.pixels import check_image_shape, pixel_bounds, pixel_step, pixels_per_unit
 from skflow.data.schema import TableSchema
 from skflow.data.selection import column_bounds, in_words, positions
 from skflow.data.table_repetitions import table_groups
 from skflow.data.tables import as_table, is_frame
 from skflow.estimators.base import BaseFlow
-from skflow.estimators.checks import check_table
-from skflow.estimators.coupling_layers import network_sizes
 from skflow.estimators.parameters import AtLeastOne, Auto, Positive
-from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_step, pixels_per_unit
-from skflow.estimators.set_layers import check_input_shape, initialize_set_flow, set_flow, set_plan
-from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
-from skflow.estimators.table_answers import TableAnswersMixin
-from skflow.estimators.table_plan import check_takes_numbers, describe, plan_columns
-from skflow.estimators.table_start import choose_table_start, table_flow
-from skflow.transforms.tables.autoregression import TableAutoregression
-from skflow.transforms.tables.encoding import TableEncoding
+from skflow.estimators.table_answers import TableAnswers
+from skflow.estimators.validation import check_table
+from skflow.starts.point_set import initialize_set_flow
+from skflow.starts.table import choose_table_start
 
 SHOWN_KINDS = 12  # columns in its repr
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SurVAEFlow(TableAnswersMixin, BaseFlow):
+class SurVAEFlow(TableAnswers, BaseFlow):
     """Density of a raw table, of sets of points or of images, by surjections.
 
     A mixed table, with missing cells, is factorised exactly: which cells are missing, categories
@@ -328,14 +328,9 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             rng=rng,
             generator=generator,
         )
-        began = {"n_classes": start.autoregression.start.n_classes}
-        plan = {
-            "columns": [asdict(column) for column in start.encoding.plans],
-            "groups": groups,
-            **began,
-            "hidden_layer_sizes": list(plan["hidden_layer_sizes"]),
-        }
-        return start.flow(), began, plan
+        flow = start.flow()
+        plan = table_plan(flow, plan["hidden_layer_sizes"])
+        return flow, {"n_classes": plan["n_classes"]}, plan
 
     def _started_images(self, plan, rows, to_fit, held_out, rng, generator):
         values = rows.x.numpy()
@@ -378,15 +373,7 @@ class SurVAEFlow(TableAnswersMixin, BaseFlow):
             return image_flow(plan, torch.Generator())
         if rows_are == "sets":
             return set_flow(plan, torch.Generator())
-        columns = [ColumnPlan(**column) for column in plan["columns"]]
-        encoding = TableEncoding(columns, plan["groups"]).double()
-        autoregression = TableAutoregression(
-            encoding.variables,
-            plan["n_classes"],
-            plan["hidden_layer_sizes"],
-            generator=torch.Generator(),
-        )
-        return table_flow(encoding, autoregression)
+        return flow_of_plan(plan)
 
     @property
     def _ordinal(self) -> list[int]:

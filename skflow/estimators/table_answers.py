@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 from skflow.data.schema import TableSchema
 from skflow.data.selection import positions
 from skflow.data.tables import as_table
-from skflow.estimators.checks import check_count, check_table, check_within
-from skflow.estimators.fitted import CHUNK_ROWS, FittedFlowMixin
+from skflow.estimators.answers import CHUNK_ROWS, FlowAnswers
+from skflow.estimators.validation import check_count, check_table, check_within
 from skflow.transforms.noise import fresh_draw
 from skflow.transforms.tables.density import TableDensity
 
@@ -29,7 +29,7 @@ def _has_columns(estimator) -> bool:
     return True
 
 
-class TableAnswersMixin(FittedFlowMixin):
+class TableAnswers(FlowAnswers):
     """Scores by column, conditional scores and imputation."""
 
     _schema: TableSchema  # of a table always there

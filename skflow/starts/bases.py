@@ -65,3 +65,21 @@ BASES = {
     "mixture": BaseOption(GaussianMixture, fit_mixture),
     "student_t": BaseOption(StudentT),
 }
+
+
+def base_for(decoder: str, base: str) -> str:
+    """The base to look for: a decoder that is no base's conditional density wants a normal."""
+    if base != "auto" or decoder == "auto":
+        return base
+    return decoder if decoder in BASES else "normal"
+
+
+def check_decoder(decoder: str, base: str) -> None:
+    """Raise where the decoder cannot begin as the base's conditional density."""
+    if base == "auto" or BASES[base].kind.isotropic:
+        return
+    if decoder not in ("auto", base):
+        raise ValueError(
+            f"decoder={decoder!r} cannot begin as part of base={base!r}; set decoder='auto', or "
+            "base='normal' or 'auto'."
+        )

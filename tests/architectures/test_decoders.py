@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from skflow.architectures.decoders import DECODERS, base_for, check_decoder, split
+from skflow.architectures.decoders import DECODERS, split
 from skflow.distributions import GaussianMixture, LocationScale, StandardNormal, StudentT
+from skflow.starts.bases import base_for, check_decoder
 from tests.contract.table import generator, randomise
 
 D, KEPT = 5, 2

@@ -8,7 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from skflow.distributions.latent_class import LatentClass
-from skflow.estimators.table_start import with_edges
+from skflow.starts.table import with_edges
 from skflow.transforms import (
     VAE,
     Abs,

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skflow import MultiscaleFlow, NormalizingFlow
-from skflow.estimators.multiscale_layers import (
+from skflow.architectures.multiscale import (
     ranked_squeeze,
     scale_shapes,
     squeeze_orders,

@@ -302,7 +302,7 @@ def test_going_on_from_a_learned_inverse(moons):
 
 
 def test_auto_goes_by_width_and_batch():
-    from skflow.estimators.self_normalizing_layers import fastest_gradient
+    from skflow.architectures.self_normalizing import fastest_gradient
 
     assert fastest_gradient(16, 256, "cpu") == "newton"
     assert fastest_gradient(512, 256, "cpu") == "exact"

@@ -18,9 +18,9 @@ from skflow import (
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import split_rows
 from skflow.data.rows import Rows
-from skflow.estimators.start_search import _Space, choose_start, make_folds, spaces_to_try
-from skflow.estimators.starts import StartRecipe
-from skflow.estimators.table_start import choose_table_start
+from skflow.starts.recipe import StartRecipe
+from skflow.starts.search import _Space, choose_start, make_folds, spaces_to_try
+from skflow.starts.table import choose_table_start
 from skflow.transforms import Factors
 from tests.contract.table import randomise
 
@@ -131,11 +131,9 @@ def test_a_row_of_idle_customers_stays_an_atom():
 @pytest.mark.parametrize("base", ["normal", "student_t"])
 def test_starts_are_fitted_and_judged_as_on_repeated_rows(start, base):
     def chosen(fit, judge):
-        return choose_start(
-            [(fit, judge)], start=start, base=base, max_components=1,
-            bounds=(np.full(4, -np.inf), np.array([50.0, np.inf, np.inf, np.inf])),
-            rng=np.random.RandomState(0),
-        )  # fmt: skip
+        bounds = np.full(4, -np.inf), np.array([50.0, np.inf, np.inf, np.inf])
+        options = StartOptions(start, base, max_components=1)
+        return choose_start([(fit, judge)], options, bounds, np.random.RandomState(0))
 
     half = COUNTS[:40].sum()
     weighted = chosen(Rows(ROWS[:40], WEIGHT[:40]), Rows(ROWS[40:], WEIGHT[40:]))

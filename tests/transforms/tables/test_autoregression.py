@@ -8,11 +8,12 @@ import pytest
 import torch
 from scipy import stats
 
+from skflow.architectures.table import table_flow
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.repetitions import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
-from skflow.estimators.table_start import choose_table_start, table_flow, with_edges
+from skflow.starts.table import choose_table_start, with_edges
 from skflow.transforms.noise import fresh_draw
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.density import TableDensity
@@ -68,7 +69,7 @@ def make_flow(names, missing=(), *, groups=(), n_classes=2, seed=0, scale=0.15, 
 
 
 def heap_edges(values):
-    from skflow.estimators.table_start import all_edges
+    from skflow.starts.table import all_edges
 
     return tuple(all_edges(values[~values.isnan()].unique(), 1.0).tolist())
 

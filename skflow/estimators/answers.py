@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from skflow.data.rows import Rows
 from skflow.data.schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array
-from skflow.estimators.checks import check_count, check_finite, check_numbers, check_weight
+from skflow.estimators.validation import check_count, check_finite, check_numbers, check_weight
 from skflow.flow import Flow
 from skflow.transforms.noise import fresh_noise, shared_noise
 
@@ -34,9 +34,7 @@ def _detects_outliers(estimator) -> bool:
     return True
 
 
-class FittedFlowMixin(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, DensityMixin
-):
+class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixin, DensityMixin):
     """Scoring, sampling, transforming and flagging by the fitted attributes."""
 
     flow_: Flow

@@ -4,7 +4,9 @@ from math import ceil, prod
 
 import torch
 
+from skflow.architectures.couplings import coupling_stack, make_family
 from skflow.architectures.decoders import initialized_decoder, split
+from skflow.architectures.glow import ImageShape, glow_coupling
 from skflow.distributions import (
     Decoder,
     FlowBase,
@@ -13,9 +15,6 @@ from skflow.distributions import (
     StudentT,
 )
 from skflow.distributions.student_t import NEARLY_NORMAL
-from skflow.estimators.coupling_layers import coupling_stack, make_family
-from skflow.estimators.image_layers import ImageShape, glow_coupling
-from skflow.estimators.starts import Start
 from skflow.networks.convolutional import ConvNet
 from skflow.transforms import (
     ActNorm,
@@ -37,14 +36,16 @@ from skflow.transforms import (
 Built = tuple[Compose, FlowBase]
 
 
-def funnel_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
+def funnel_layers(
+    plan: dict, base: FlowBase, generator: torch.Generator | None, *, ordered: bool
+) -> Built:
     """Couplings on all columns, a rotation, the funnel, couplings on what it keeps."""
-    d, k = start.recipe.n_features, plan["n_components"]
+    d, k = base.n_features, plan["n_components"]
     family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
     steps: list[Transform] = [coupling_stack(d, plan["n_layers"], family, hidden, generator)]
-    funnel, base = _dense_funnel(plan, start.base, k, generator, ordered=start.recipe.whiten)
+    funnel, rest = _dense_funnel(plan, base, k, generator, ordered=ordered)
     after = coupling_stack(k, plan["n_layers_after"], family, hidden, generator)
-    return Compose([*steps, *funnel, after]), base
+    return Compose([*steps, *funnel, after]), rest
 
 
 def _dense_funnel(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from skflow.data.fit_data import Bounds
+from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.estimators.starts import (
+from skflow.starts.recipe import (
     MIXTURE_ITERATIONS,
     Start,
     StartRecipe,
@@ -170,21 +170,12 @@ def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRec
     }[start]
 
 
-def choose_start(
-    folds: list[Fold],
-    *,
-    start: str,
-    base: str,
-    max_components: int,
-    bounds: Bounds,
-    rng: np.random.RandomState,
-) -> Candidate:
-    """Fit the candidates that ``start`` and ``base`` allow; return the best on held-out rows.
+@dataclass(frozen=True)
+class StartOptions:
+    """Which starts to choose from.
 
-    Parameters
+    Attributes
     ----------
-    folds : list of (Rows, Rows)
-        Rows to fit to and rows to judge by.
     start : {"auto", "standard", "whiten", "marginal", "columnwise", "axes", \
             "marginal_columns", "marginal_axes"}
         "columnwise" and "marginal_columns" are "auto" and "marginal" without whitening, which would
@@ -192,10 +183,28 @@ def choose_start(
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
+    """
+
+    start: str = "auto"
+    base: str = "auto"
+    max_components: int = 32
+
+
+def choose_start(
+    folds: list[Fold], options: StartOptions, bounds: Bounds, rng: np.random.RandomState
+) -> Candidate:
+    """Fit the candidates that the options allow; return the best on held-out rows.
+
+    Parameters
+    ----------
+    folds : list of (Rows, Rows)
+        Rows to fit to and rows to judge by.
+    options : StartOptions
     bounds : (lower, upper) arrays or None
     rng : RandomState
     """
     n, d = folds[0][0].n_effective, folds[0][0].x.shape[1]
+    start, base = options.start, options.base
     spaces = [
         _Space(recipe, folds, bounds, rng)
         for recipe in spaces_to_try(start, n, d, bounded=bounds is not None)
@@ -209,7 +218,7 @@ def choose_start(
     # Screening: few components on few rows tell the spaces apart. Not so on a small table, where
     # a space may need its sixteen components to shine, and trying them costs little.
     small = n < SMALL_TABLE
-    most = min(max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
+    most = min(options.max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
     limit = most if small else min(SCREENING_COMPONENTS, most)
     many_columns = small and most <= SCREENING_COMPONENTS
     usual = STRONG_REGULARISATION[1] if many_columns else StartRecipe.regularisation
@@ -243,8 +252,9 @@ def choose_start(
     return _best(finalists)
 
 
-def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> StartRecipe:
+def unjudged_recipe(options: StartOptions, n: int, d: int, *, bounded: bool) -> StartRecipe:
     """The recipe where nothing is held out to choose by: few parameters, all shrunk."""
+    start, base = options.start, options.base
     recipe = StartRecipe(d, bounded=bounded, base="normal" if base == "auto" else base)
     if start in ("auto", "whiten", "axes", "marginal_axes"):
         recipe = replace(recipe, whiten=True)
@@ -253,3 +263,30 @@ def unjudged_recipe(start: str, base: str, n: int, d: int, *, bounded: bool) -> 
     if base == "mixture":
         recipe = replace(recipe, n_mixture_components=1)
     return recipe
+
+
+def fit_start(
+    data: FitData,
+    options: StartOptions,
+    rng: np.random.RandomState,
+    generator: torch.Generator,
+    *,
+    on_all_rows: bool,
+) -> Start:
+    """Choose a start and fit it: to the training rows, or to all where those are trained on too."""
+    (n, _), bounds = data.shape, data.spread_bounds
+    to_fit = data.rows if on_all_rows else data.train
+    one_candidate = options.start == "standard" and options.base not in ("auto", "mixture")
+    if data.held_out is None or one_candidate:
+        only = unjudged_recipe(options, *data.shape, bounded=bounds is not None)
+        return only.fit(data.spread(to_fit, generator), bounds, rng)
+    # A tenth of a small table is too little to choose by; its folds are all of it.
+    by_folds = n < SMALL_TABLE and not data.given
+    if by_folds:
+        folds = make_folds(data.spread(data.rows, generator), rng)
+    else:
+        folds = [(data.spread(data.train, generator), data.spread(data.held_out, generator))]
+    chosen = choose_start(folds, options, bounds, rng)
+    if by_folds or on_all_rows:
+        return chosen.recipe.fit(data.spread(to_fit, generator), bounds, rng)
+    return chosen.first_fit

@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
-from skflow.estimators.ranking import GeneratorNorms
-from skflow.estimators.reducing import ReducingFlow, check_mode
+from skflow.estimators.dimension_reduction import ReducingFlow, check_mode
+from skflow.starts.ranking import GeneratorNorms
 from skflow.transforms import Factors, Funnel
 from skflow.transforms.noise import Draw, fresh_draw
 
@@ -17,7 +17,7 @@ MEAN_DRAWS = 64  # that the mean of what a latent row leaves open is taken over
 ROUNDING = 1e-9
 
 
-class RankedLatentsMixin(ReducingFlow):
+class LeadingLatents(ReducingFlow):
     """What `MultiscaleFlow` does with its latents once the flow is trained."""
 
     n_components: int | float | None

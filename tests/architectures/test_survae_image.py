@@ -9,9 +9,9 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 
+from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
-from skflow.estimators.survae_image_layers import image_flow, image_plan, initialize_image_flow
 from skflow.flow import Flow
 from skflow.inspection import bits_per_dimension
 from skflow.training.fit import Fitted, fit_flow

@@ -10,8 +10,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from skflow.architectures.glow import ImageShape
 from skflow.distributions import Decoder, LinearDecoder, LocationScale, StandardNormal
-from skflow.estimators.image_layers import ImageShape
 from skflow.flow import Flow
 from skflow.kernels.families import Affine, Family, RationalQuadratic
 from skflow.networks.convolutional import ConvNet

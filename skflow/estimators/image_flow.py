@@ -1,11 +1,11 @@
 """What the estimators with ``image_shape`` share: levels, bounds and starts of pixels."""
 
+from skflow.data.pixels import check_image_shape, pixel_bounds, pixel_noise_floor
+from skflow.estimators.numeric_flow import NumericFlow
 from skflow.estimators.parameters import ImageParameters
-from skflow.estimators.pixels import check_image_shape, pixel_bounds, pixel_noise_floor
-from skflow.estimators.started import StartedFlow
 
 
-class ImageFlow(ImageParameters, StartedFlow):
+class ImageFlow(ImageParameters, NumericFlow):
     """A flow for tables and, where ``image_shape`` is given, for images laid out flat."""
 
     def _image_shape(self, n_features: int) -> list[int] | None:

@@ -4,10 +4,10 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skflow.architectures.decoders import base_for, check_decoder
-from skflow.estimators.images import ImageFlow
+from skflow.estimators.image_flow import ImageFlow
 from skflow.estimators.parameters import ReductionParameters
 from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
+from skflow.starts.bases import base_for, check_decoder
 from skflow.transforms import OrthogonalTransform
 from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
 

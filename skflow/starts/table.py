@@ -10,13 +10,13 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from skflow.architectures.table import table_flow
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.rows import Rows
-from skflow.distributions import StandardNormal
 from skflow.distributions.score_mixture import log_normal_mass
-from skflow.estimators.start_search import KNOTS, ROWS_PER_KNOT
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
+from skflow.starts.search import KNOTS, ROWS_PER_KNOT
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.column_edges import (
     all_edges,
@@ -115,12 +115,6 @@ class TableStart:
     def flow(self) -> Flow:
         """Put encoding, autoregression and base together."""
         return table_flow(self.encoding, self.autoregression)
-
-
-def table_flow(encoding: TableEncoding, autoregression: TableAutoregression) -> Flow:
-    """The encoding and the autoregression over a standard normal."""
-    base = StandardNormal(autoregression.n_latent).double()
-    return Flow(encoding, autoregression.double(), base)
 
 
 class _Candidates:

@@ -10,12 +10,11 @@ from math import prod
 import torch
 from torch import Tensor
 
+from skflow.architectures.couplings import coupling_stack, make_family
 from skflow.architectures.decoders import initialized_decoder, split
+from skflow.architectures.funnel import channel_decoder
+from skflow.architectures.glow import ImageShape, glow_coupling
 from skflow.distributions import Decoder, FlowBase, StandardDecoder, StandardNormal
-from skflow.estimators.coupling_layers import coupling_stack, make_family
-from skflow.estimators.funnel_layers import channel_decoder
-from skflow.estimators.image_layers import ImageShape, glow_coupling
-from skflow.estimators.starts import Start
 from skflow.transforms import (
     ActNorm,
     Autoregressive,
@@ -31,9 +30,9 @@ from skflow.transforms import (
 Built = tuple[Compose, FlowBase]
 
 
-def table_layers(plan: dict, start: Start, generator: torch.Generator | None) -> Built:
-    """Layers and cuts on the columns of a table, which the start has in the ranking's order."""
-    hidden, base = plan["hidden_layer_sizes"], start.base
+def table_layers(plan: dict, base: FlowBase, generator: torch.Generator | None) -> Built:
+    """Layers and cuts on the columns of a table, which the base has in the ranking's order."""
+    hidden = plan["hidden_layer_sizes"]
     steps: list[Transform] = [_mixing(plan, plan["widths"][0], generator)]
     for width in plan["widths"][1:]:
         dropped_from = base.n_features
@@ -68,6 +67,19 @@ def _with_prior(steps: Sequence[Transform], base: FlowBase, plan: dict, generato
         return Compose([*steps, _mixing(plan, d, generator)]), base
     base, decoder = split(base, k, plan["decoder"], hidden, generator)
     return Compose([*steps, Funnel(d, k, decoder), _mixing(plan, k, generator)]), base
+
+
+def uncut_layers(plan: dict, n_features: int, generator: torch.Generator | None) -> Built:
+    """The layers that columns are ranked in: nothing cut off, a normal behind."""
+    if plan["image_shape"] is not None:
+        one_scale = {key: plan[key][:1] for key in ("scale_shapes", "squeeze_orders")}
+        return image_layers({**plan, **one_scale, "prior": "normal"}, generator)
+    n_layers = plan["n_layers"] * len(plan["widths"])
+    if plan["architecture"] == "autoregressive":
+        n_layers *= 2  # each moves all columns, a coupling half of them
+    family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
+    stack = coupling_stack(n_features, n_layers, family, hidden, generator)
+    return stack, StandardNormal(n_features)
 
 
 # -- images ---------------------------------------------------------------------------------------
@@ -122,6 +134,12 @@ def squeeze_orders(
         shape = (kept, *squeezed[1:])
         contribution = contribution[: prod(shape)]
     return orders
+
+
+def squeeze_orders_of(plan: dict, contribution: Tensor, *, alike: bool) -> list[list[int] | None]:
+    """The orders of a plan's scales by these contributions."""
+    shapes = [tuple(shape) for shape in plan["scale_shapes"]]
+    return squeeze_orders(tuple(plan["image_shape"]), shapes, contribution, alike=alike)
 
 
 def image_layers(plan: dict, generator: torch.Generator | None) -> Built:

@@ -9,7 +9,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from skflow.estimators.image_layers import ImageShape, glow_coupling, image_scales
+from skflow.architectures.glow import ImageShape, glow_coupling, image_scales
 from skflow.transforms import (
     ActNorm,
     Compose,

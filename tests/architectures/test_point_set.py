@@ -5,16 +5,16 @@ import json
 import pytest
 import torch
 
-from skflow.data.fit_data import FitData
-from skflow.data.rows import Rows
-from skflow.distributions.point_sequence import PointSequence
-from skflow.estimators.set_layers import (
+from skflow.architectures.point_set import (
     check_input_shape,
-    initialize_set_flow,
     set_flow,
     set_plan,
 )
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
+from skflow.distributions.point_sequence import PointSequence
 from skflow.flow import Flow
+from skflow.starts.point_set import initialize_set_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
 from skflow.transforms import Compose, Sort, StochasticPermutation

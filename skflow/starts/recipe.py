@@ -1,5 +1,6 @@
 """Where a flow starts: fixed maps of the columns and a fitted base, by a recipe of plain values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,9 +8,19 @@ import torch
 
 from skflow.data.fit_data import Bounds
 from skflow.data.rows import Rows
-from skflow.distributions import FlowBase
+from skflow.distributions import Distribution, FlowBase
+from skflow.flow import Flow
 from skflow.starts.bases import BASES, FitOptions
-from skflow.transforms import Bound, Compose, MarginalSpline, Standardize, Transform, Whiten
+from skflow.transforms import (
+    Bound,
+    Compose,
+    FixedRotation,
+    MarginalSpline,
+    Permutation,
+    Standardize,
+    Transform,
+    Whiten,
+)
 
 REGULARISATION = 1e-4  # added to a mixture's variances, in units of the columns it is fitted on
 MIXTURE_ITERATIONS = 60
@@ -27,6 +38,7 @@ class StartRecipe:
     n_mixture_components: int = 0
     regularisation: float = REGULARISATION
     bounded: bool = False
+    orientation: str = ""  # what the last fixed map turns to: ranked "directions" or "columns"
 
     def make_fixed(self, bounds: Bounds = None) -> Compose:
         """Build the fixed maps, their numbers still to be set."""
@@ -40,12 +52,20 @@ class StartRecipe:
             steps.append(MarginalSpline(d, self.marginal_knots))
         if self.whiten:
             steps.append(Whiten(d, self.shrinkage))
+        if self.orientation == "directions":
+            steps.append(FixedRotation(d))
+        elif self.orientation == "columns":
+            steps.append(Permutation(d, order=torch.arange(d)))
         return Compose(steps).double()
 
     def make_base(self) -> FlowBase:
         """Build the base, its numbers still to be set."""
         kind = BASES[self.base].kind
         return kind.unfitted(self.n_features, self.n_mixture_components).double()
+
+    def unfitted(self) -> "Start":
+        """The modules, their numbers still to be loaded."""
+        return Start(self, self.make_fixed(), self.make_base())
 
     def fit_base(self, z: Rows, seed: int, max_iter: int = MIXTURE_ITERATIONS) -> FlowBase | None:
         """Fit the base to encoded rows; None where it cannot be fitted to so few."""
@@ -79,3 +99,12 @@ class Start:
     recipe: StartRecipe
     fixed: Compose
     base: FlowBase
+
+    def put_under(self, layers: Callable[..., tuple[Transform, Distribution]]) -> Flow:
+        """A flow of these fixed maps, of layers built on this base, and of the base they leave.
+
+        ``layers`` is called with the base and with whether its columns are in the order of their
+        variances, as after whitening.
+        """
+        learned, base = layers(self.base, ordered=self.recipe.whiten)
+        return Flow(self.fixed, learned.double(), base.double())

@@ -25,7 +25,7 @@ def keeps_state_on_error(method):
     return guarded
 
 
-class ArrayStateMixin:
+class ArrayState:
     """Pickles ``flow_`` as numpy arrays; rebuilds it from the recipe, on the CPU, when loaded."""
 
     def __getstate__(self):
