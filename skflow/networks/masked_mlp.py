@@ -68,4 +68,4 @@ class MaskedMLP(nn.Module):
         if only is not None:
             weight, bias = weight[only :: self.shape[1]], bias[only :: self.shape[1]]
         out = torch.addmm(bias[:, None], weight, torch.relu(h).T)
-        return out.view(self.shape[0], -1, x.shape[0])
+        return out.view(self.shape[0], len(out) // self.shape[0], x.shape[0])

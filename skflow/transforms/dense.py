@@ -27,15 +27,18 @@ def to_channels(x: Tensor, n_positions: int) -> Tensor:
     if n_positions == 1:
         return x
     n = x.shape[0]
-    return x.reshape(n, -1, n_positions).transpose(1, 2).reshape(n * n_positions, -1)
+    n_channels = x.shape[1] // n_positions
+    rows = x.reshape(n, n_channels, n_positions).transpose(1, 2)
+    return rows.reshape(n * n_positions, n_channels)
 
 
 def to_rows(x: Tensor, n_positions: int) -> Tensor:
     """Undo `to_channels`."""
     if n_positions == 1:
         return x
-    n = x.shape[0] // n_positions
-    return x.reshape(n, n_positions, -1).transpose(1, 2).reshape(n, -1)
+    n, n_channels = x.shape[0] // n_positions, x.shape[1]
+    rows = x.reshape(n, n_positions, n_channels).transpose(1, 2)
+    return rows.reshape(n, n_channels * n_positions)
 
 
 class FactorisedTransform(Transform):

@@ -24,7 +24,7 @@ class SharedStandardize(DimensionwiseTransform):
         return self._forward(x, context, noise)[0]
 
     def _points(self, x):
-        return x.reshape(len(x) * self.n_points, -1)
+        return x.reshape(len(x) * self.n_points, x.shape[1] // self.n_points)
 
     def _forward_per_dimension(self, x, context):
         z, volume = self.coordinates.forward_per_dimension(self._points(x))

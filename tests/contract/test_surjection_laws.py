@@ -15,14 +15,15 @@ from tests.contract.integration import (
     grid,
     histogram,
 )
-from tests.contract.table import DECODERS, FUNNELS, example_rows, generator, make_funnel
+from tests.contract.table import DECODERS, FUNNELS, generator, make_funnel
+from tests.contract.transform_domains import LINE
 
 PAIRS = [(funnel, decoder) for funnel in FUNNELS for decoder in DECODERS]
 every_pair = pytest.mark.parametrize(("funnel", "decoder"), PAIRS)
 
 
 def rows(n, d, seed=0):
-    return example_rows("any", n, d, seed)
+    return LINE.example(n, d, seed)
 
 
 @every_pair

@@ -37,8 +37,10 @@ from skflow.transforms.shared_standardize import SharedStandardize
 from skflow.transforms.tables.column_edges import circle_edges, lattice_edges
 from skflow.transforms.tables.encoding import TableEncoding
 from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
+from tests.contract.distributions import DECODERS
 from tests.contract.mixed_columns import COLUMNS, chain, plan_of
-from tests.contract.table import CONTEXTUAL, DECODERS, TRANSFORMS, example_rows, generator
+from tests.contract.randomness import generator
+from tests.contract.transforms import BIJECTIONS, TRANSFORMS, example_rows
 
 D, C = 4, 2
 LEVELS = torch.ones(D, dtype=torch.float64)
@@ -69,8 +71,10 @@ FURTHER = {
     "exchangeable": lambda d, c: ExchangeableColumns([[0, 2, 3]]),
     "dequantize": lambda d, c: Dequantize(0.5 * LEVELS, 0.1 * LEVELS),
     "dequantize_positions": lambda d, c: Dequantize(0.5 * LEVELS, 0.1 * LEVELS, n_positions=2),
-    "rounding": lambda d, c: Rounding(0.5 * LEVELS, 0.1 * LEVELS, decoder=linear(d, d + c)),
-    "funnel": lambda d, c: Funnel(d, 2, linear(d - 2, 2 + c)),
+    "rounding": lambda d, c: Rounding(
+        0.5 * LEVELS, 0.1 * LEVELS, decoder=linear(d, d + c), n_context=c
+    ),
+    "funnel": lambda d, c: Funnel(d, 2, linear(d - 2, 2 + c), n_context=c),
     "funnel_standardized": lambda d, c: Funnel(
         d, 2, StandardizedDecoder(DECODERS["diagonal"](d - 2, 2 + c)), ActNorm(2)
     ),
@@ -80,7 +84,7 @@ FURTHER = {
     "argmax_binary": lambda d, c: BinaryArgmax([3] * d, n_context=c),
 }
 WITH_CONTEXT = {
-    *CONTEXTUAL, "abs", "abs_limited", "generative_abs", "relu", "generative_relu", "max",
+    "abs", "abs_limited", "generative_abs", "relu", "generative_relu", "max",
     "generative_max", "partition", "rounding", "funnel", "vae", "argmax_gumbel",
 }  # fmt: skip
 
@@ -104,12 +108,13 @@ def assert_same_numbers(one, other):
         assert_close(value, other[name], **CLOSE, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.parametrize("name", [*TRANSFORMS, *FURTHER])
+@pytest.mark.parametrize("name", [*BIJECTIONS, *FURTHER])
 def test_a_layer_starts_as_from_repeated_rows(name):
-    make = {**TRANSFORMS, **FURTHER}[name]
-    width = C if name in WITH_CONTEXT else 0
+    make = FURTHER[name] if name in FURTHER else TRANSFORMS[name].make
+    takes_context = name in WITH_CONTEXT if name in FURTHER else TRANSFORMS[name].contextual
+    width = C if takes_context else 0
     n = 61
-    x = example_rows(name, n, D, seed=3)
+    x = example_rows("standardize" if name in FURTHER else name, n, D, seed=3)
     if name.startswith("argmax"):
         x = x.round().clamp(-1, 1) + 1
     context = torch.randn(n, C, generator=generator(1)).double() if width else None

@@ -127,7 +127,7 @@ def test_steps_take_the_same_context_or_none():
 
 
 def test_a_flow_names_the_missing_context():
-    flow = Flow([TAKERS["compose"](3)], StandardNormal(D))
+    flow = Flow([], [TAKERS["compose"](3)], StandardNormal(D))
     x = torch.ones(N, D)
     for call in (flow.log_prob, flow.encode, flow.decode, flow.log_prob_in_parts):
         with pytest.raises(ValueError, match=r"Compose takes a context of shape \(5, 3\)"):
