@@ -14,7 +14,7 @@ from skflow.data.repetitions import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
 from skflow.starts.table import choose_table_start, with_edges
-from skflow.transforms.noise import fresh_draw
+from skflow.transforms.noise import fresh_draw, fresh_noise
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.density import TableDensity
 from skflow.transforms.tables.encoding import TableEncoding
@@ -873,3 +873,65 @@ def test_training_a_table_that_says_nothing_has_a_gradient():
     encoded = flow.fixed(x)[0]
     learned = flow.learned.requires_grad_(True).train()
     learned(encoded)[1].sum().backward()
+
+
+# ------------------------------------------------------------------------- what training teaches
+
+
+def masks(seen, learned, seed):
+    g = generator(seed)
+    noise = lambda t, k: torch.randn(len(t), k, generator=g, dtype=t.dtype)  # noqa: E731
+    return training_masks(
+        seen, learned.column_of, learned.is_present, noise, learned.start.means.dtype
+    )
+
+
+@torch.no_grad()
+def test_masks_reveal_which_cells_exist_with_their_values_and_without():
+    flow, _ = make_flow(["continuous", "categorical"], missing=[0, 1])
+    learned = flow.learned
+    bits = learned.is_present
+    seen = torch.ones(16, len(learned.variables), dtype=torch.bool)
+    bits_alone = 0
+    for seed in range(200):
+        visible, revealed = masks(seen, learned, seed)
+        for column in (0, 1):
+            own = learned.column_of == column
+            with_value = revealed[:, own & ~bits].any(1)
+            assert (revealed[with_value][:, own & bits]).all()
+            assert not (visible[:, own & ~bits].any(1) & ~visible[:, own & bits].any(1)).any()
+        alone = revealed[:, bits].all(1) & ~revealed[:, ~bits].any(1)
+        bits_alone += float(alone.double().mean()) / 200
+    # Of a quarter of the groups all bits are revealed; two values are not in a third of these.
+    assert abs(bits_alone - 1 / 12) < 0.02
+
+
+def test_a_trained_conditional_is_the_truth_given_that_a_cell_exists():
+    """Its value is then unknown: the average over all of them, not what a typical one says."""
+    g, n, n_steps = generator(0), 2048, 250
+    a = torch.randn(n, generator=g, **LIKE)
+    c = (torch.rand(n, generator=g, **LIKE) < torch.sigmoid(6 * (a - 1.3))).double()
+    here = torch.rand(n, generator=g, **LIKE) < 0.7
+    plans = [ColumnPlan("continuous", missing=True), ColumnPlan("categorical", n_levels=2)]
+    encoding = TableEncoding(plans)
+    ends = encoding.initialize(torch.stack([torch.where(here, a, NAN), c], 1))
+    learned = TableAutoregression(encoding.variables, 1, (16, 16), generator=g).double()
+    optimizer = torch.optim.Adam(learned.parameters())
+    for step in range(n_steps):
+        rows = torch.randint(n, (512,), generator=g)
+        z, contribution = learned(ends[rows], None, fresh_noise(g))
+        optimizer.param_groups[0]["lr"] = 0.005 * (1 + math.cos(math.pi * step / n_steps))
+        optimizer.zero_grad()
+        (0.5 * z.square().sum(1) - contribution).mean().backward()
+        optimizer.step()
+    learned.eval()
+    assert [(v.column, v.role) for v in learned.variables] == [
+        (0, "present"),
+        (1, "value"),
+        (0, "value"),
+    ]
+    exists = torch.ones(1, 3, 3, **LIKE)
+    visible, revealed = torch.tensor([[True, True, False]]), torch.tensor([[True, False, False]])
+    with torch.no_grad():
+        log_levels, _, _ = learned.conditionals(exists, visible, revealed)
+    assert abs(log_levels[1].exp()[0, 1] - c[here].mean()) < 0.008
