@@ -63,7 +63,7 @@ class FunnelFlow(ReducingFlow):
     base : {"auto", "normal", "mixture", "student_t"}, default="auto"
         See `NormalizingFlow`. For images "normal".
     max_mixture_components : int, default=32
-    bounds : list of pairs or dict {column position: pair}, default=None
+    bounds : list of pairs or dict {column: pair}, default=None
     contamination : float in (0, 0.5], default=None
     max_iter : int, default=100
     batch_size : int or "auto", default="auto"

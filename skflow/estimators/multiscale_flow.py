@@ -119,7 +119,7 @@ class MultiscaleFlow(LeadingLatents, ReducingFlow):
         where columns are "auto" never does.
     base : {"auto", "normal", "mixture", "student_t"}, default="auto"
     max_mixture_components : int, default=32
-    bounds : list of pairs or dict {column position: pair}, default=None
+    bounds : list of pairs or dict {column: pair}, default=None
     contamination : float in (0, 0.5], default=None
     max_iter : int, default=100
     batch_size : int or "auto", default="auto"

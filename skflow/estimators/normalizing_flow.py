@@ -40,8 +40,9 @@ class NormalizingFlow(NumericFlow):
         Bins of each spline.
     max_mixture_components : int, default=32
         Most components that a mixture base may have.
-    bounds : list of pairs or dict {column position: pair}, default=None
-        Lower and upper bound per column in units of X, None or infinite for none. The density
+    bounds : list of pairs or dict {column: pair}, default=None
+        Lower and upper bound per column, by name or position, in units of X, None or infinite for
+        none. The density
         is zero outside; for columns on a lattice, whose levels stand for cells, from half a step
         further on.
     contamination : float in (0, 0.5], default=None

@@ -94,7 +94,7 @@ class SelfNormalizingFlow(ImageFlow):
     base : {"auto", "normal", "mixture", "student_t"}, default="auto"
         See `NormalizingFlow`. For images, and with the paper's activation, "auto" is "normal".
     max_mixture_components : int, default=32
-    bounds : list of pairs or dict {column position: pair}, default=None
+    bounds : list of pairs or dict {column: pair}, default=None
         See `NormalizingFlow`. For images on a lattice the extreme levels by default, or 0 and 255
         (0 and 1) for bytes; rows beyond them have no density.
     contamination : float in (0, 0.5], default=None
