@@ -20,8 +20,7 @@ def as_table(X):
     ValueError
         If ``X`` is a Series.
     """
-    if isinstance(X, np.ma.MaskedArray):
-        return _unmasked(X)
+    X = unmasked(X)
     if not is_frame(X):
         has_names = any(hasattr(X, names) for names in ("columns", "column_names"))
         if has_names and hasattr(X, "to_pandas"):
@@ -35,8 +34,10 @@ def as_table(X):
     return X
 
 
-def _unmasked(X: np.ma.MaskedArray) -> np.ndarray:
-    """The values of a masked array, NaN where masked."""
+def unmasked(X):
+    """Of a masked array the values, NaN where masked; anything else as it is."""
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
     if not np.ma.getmaskarray(X).any():
         return np.asarray(X)
     # Text and objects have no NaN of their own.

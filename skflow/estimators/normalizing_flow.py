@@ -42,9 +42,8 @@ class NormalizingFlow(NumericFlow):
         Most components that a mixture base may have.
     bounds : list of pairs or dict {column: pair}, default=None
         Lower and upper bound per column, by name or position, in units of X, None or infinite for
-        none. The density
-        is zero outside; for columns on a lattice, whose levels stand for cells, from half a step
-        further on.
+        none. The density is zero outside; for columns on a lattice, whose levels stand for cells,
+        from half a step further on.
     contamination : float in (0, 0.5], default=None
         Share of outliers. When set, the estimator is an outlier detector too: `predict`,
         `fit_predict`, `decision_function`.

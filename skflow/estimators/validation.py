@@ -13,7 +13,7 @@ from sklearn.utils.validation import validate_data
 from skflow._compat import _check_sample_weight
 from skflow.data.schema import TableSchema
 from skflow.data.selection import column_bounds, in_words
-from skflow.data.tables import as_table, is_frame, plain_array
+from skflow.data.tables import as_table, is_frame, plain_array, unmasked
 
 
 def check_numbers(
@@ -87,7 +87,7 @@ def check_weight(sample_weight, X: np.ndarray, *, least: int = 2) -> np.ndarray 
     if sample_weight is None:
         return None
     weight = _check_sample_weight(
-        as_table(sample_weight), X, dtype=np.float64, ensure_non_negative=True
+        unmasked(sample_weight), X, dtype=np.float64, ensure_non_negative=True
     )
     if not weight.sum() > 0:
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 from sklearn.exceptions import DataConversionWarning
@@ -80,6 +81,9 @@ def test_one_positive_weight_is_enough_for_a_score(name):
         flow.score(FRAME[:3], sample_weight=[0, 0, 0])
     with pytest.raises(ValueError, match="a density needs two"):
         flow.fit(FRAME[:3], sample_weight=weight)
+    for kind in (pd.Series, pl.Series, np.ma.MaskedArray, tuple):
+        again = flow.score(FRAME[:3], sample_weight=kind(weight))
+        assert again == flow.score(FRAME[:3], sample_weight=weight)
     masked = np.ma.MaskedArray([1.0, 2.0, 3.0], mask=[False, True, False])
     with pytest.raises(ValueError, match="NaN"):
         flow.score(FRAME[:3], sample_weight=masked)
