@@ -18,8 +18,10 @@ def as_table(X):
     Raises
     ------
     ValueError
-        If ``X`` is a Series.
+        If ``X`` is a Series or a LazyFrame.
     """
+    if type(X).__name__ == "LazyFrame":
+        raise ValueError("Expected a DataFrame, got a LazyFrame; use X.collect().")
     X = unmasked(X)
     if not is_frame(X):
         has_names = any(hasattr(X, names) for names in ("columns", "column_names"))

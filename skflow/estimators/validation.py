@@ -28,6 +28,11 @@ def check_numbers(
         values = schema.read(X)
     else:
         schema = None
+        if getattr(getattr(X, "dtype", None), "kind", "") in (
+            "m",
+            "M",
+        ):  # numpy would take them for numbers
+            raise ValueError(f"X has dtype {X.dtype}; turn dates into numbers, such as seconds.")
         try:
             values = validate_data(
                 estimator,

@@ -71,6 +71,11 @@ def test_a_series_is_refused(series):
         as_table(series)
 
 
+def test_a_lazy_frame_is_refused():
+    with pytest.raises(ValueError, match=r"got a LazyFrame; use X.collect"):
+        as_table(pl.LazyFrame(COLUMNS))
+
+
 def test_plain_arrays_are_contiguous_and_writable():
     X = np.arange(12.0).reshape(4, 3)
     assert plain_array(X) is X

@@ -98,6 +98,15 @@ def test_dates_and_text_in_other_frames(name):
 
 
 @pytest.mark.parametrize("name", SIX)
+@pytest.mark.parametrize("dtype", ["M8[D]", "M8[ns]", "m8[s]", object])
+def test_dates_in_arrays_are_refused(name, dtype):
+    days = np.arange(60).reshape(30, 2)
+    days = days.astype("M8[D]").astype(object) if dtype is object else days.astype(dtype)
+    with pytest.raises((ValueError, TypeError), match=r"into numbers|must be a .*number"):
+        six_flows()[name].fit(days)
+
+
+@pytest.mark.parametrize("name", SIX)
 @pytest.mark.parametrize("view", ["backwards", "read-only", "both"])
 def test_views_are_the_same_rows(name, view, fitted):
     def seen(array):
