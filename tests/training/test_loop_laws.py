@@ -3,6 +3,7 @@
 `run` is all that knows how the loop is called.
 """
 
+import itertools
 import math
 
 import pytest
@@ -211,7 +212,7 @@ class Stumbling(Slope):
 def test_a_roll_back_makes_the_step_smaller():
     outcome, values = path(Stumbling(4), column(1.0), max_iter=6)
     assert outcome.n_rollbacks == 1
-    moves = [b - a for a, b in zip(values[:-1], values[1:], strict=True)]
+    moves = [b - a for a, b in itertools.pairwise(values)]
     assert moves[:3] == pytest.approx([RATE * k / WARMUP for k in (1, 2, 3)], rel=1e-3)
     assert moves[3] == pytest.approx(-moves[2])  # to where the last good epoch began
     assert moves[4:] == pytest.approx([0.3 * RATE * k / WARMUP for k in (1, 2)], rel=1e-3)
