@@ -114,6 +114,35 @@ def test_where_a_density_ends():
     assert found.values[0, 0] - found.values[0, 1] == pytest.approx(difference, abs=0.03)
 
 
+class Box(BaseEstimator):
+    """Uniform from 0 to ``high``, and a standard normal beside it."""
+
+    def __init__(self, high=1.0):
+        self.high = high
+
+    def fit(self, X=None, y=None):
+        self.is_fitted_ = True
+        return self
+
+    def score_samples(self, X):
+        inside = (X[:, 0] > 0) & (X[:, 0] < self.high)
+        normal = -0.5 * (X[:, 1] ** 2 + np.log(2 * np.pi))
+        return np.where(inside, -np.log(self.high), -np.inf) + normal
+
+
+def test_half_of_the_interval_counts_in_which_a_density_ends():
+    """An end may lie anywhere in its interval: right on average, over many boxes."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for high in np.linspace(1, 2, 60):
+        typical = np.column_stack([rng.uniform(0, high, 30), rng.normal(size=30)])
+        density, row = Box(high).fit(), typical[:1]
+        (uniform, normal), *_ = likelihood_contributions(density, row, reference=typical).values
+        errors.append(uniform - normal + np.log(high) - 0.5 * (row[0, 1] ** 2 + np.log(2 * np.pi)))
+    assert abs(np.mean(errors)) < 4 * np.std(errors) / np.sqrt(len(errors))
+    assert np.std(errors) < 0.01
+
+
 def test_contributions_add_up_to_the_score(flow, rows):
     found = likelihood_contributions(flow, rows)
     assert found.values.shape == found.deviations.shape == rows.shape
