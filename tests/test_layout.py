@@ -4,14 +4,11 @@
 """
 
 import ast
-import inspect
 import statistics
 from pathlib import Path
 
 import pytest
 
-import skflow.distributions
-import skflow.transforms
 from skflow.distributions.base import Distribution
 
 ROOT = Path(__file__).parents[1] / "skflow"
@@ -138,13 +135,6 @@ def test_files_are_small():
 
 def test_everything_is_ranked():
     assert {part_of(path) for path in sources()} - {"__init__"} == set().union(*RANKS)
-
-
-def test_the_public_names_are_documented():
-    api = (ROOT.parent / "docs" / "api.rst").read_text()
-    for module in (skflow.transforms, skflow.distributions):
-        classes = [name for name in module.__all__ if inspect.isclass(getattr(module, name))]
-        assert [name for name in classes if name not in api] == []
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def test_the_table_has_every_public_estimator():
 
 
 def test_every_parameter_is_documented_and_nothing_else(cls):
-    assert list(parameters_of(cls)) == list(signature(cls))
+    assert set(parameters_of(cls)) == set(signature(cls))  # by keyword: the order is free
 
 
 def test_documented_defaults_are_those_of_the_signature(cls):

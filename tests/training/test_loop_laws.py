@@ -10,8 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from skflow.data.batches import MemoryBatches
+from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.training.loop import Settings, train
+from skflow.training.loop import train
+from skflow.training.optimizer import resume
+from skflow.training.settings import Settings
+from skflow.training.state import TrainState
+from skflow.training.stopping import AllEpochs, EarlyStopping
 
 RATE = 1e-2
 WARMUP = 100  # steps until the rate is whole
@@ -41,17 +47,19 @@ def run(
         "tol": 0.0,
         "max_time": None,
     }
-    return train(
-        flow,
-        rows_of or (lambda _: rows),
-        weight,
-        held_out,
-        held_out_weight,
-        Settings(**{**whole, **settings}),
-        torch.Generator().manual_seed(0),
-        on_epoch,
-        optimizer_state,
+    settings = Settings(**{**whole, **settings})
+    rule = AllEpochs()
+    if held_out is not None:
+        rule = EarlyStopping(
+            Rows(held_out, held_out_weight), settings.n_iter_no_change, settings.tol
+        )
+    state = TrainState(flow, settings, torch.Generator().manual_seed(0), rule)
+    if optimizer_state is not None:
+        resume(state.optimizer, optimizer_state)
+    batches = MemoryBatches(
+        rows_of or (lambda _: rows), len(rows), settings.batch_size, weight, state.generator
     )
+    return train(state, batches, settings, lambda epoch, module: on_epoch(epoch))
 
 
 class Centre(nn.Module):
@@ -83,14 +91,14 @@ class Bell(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.transform, self.base = Centre(), CentredBase()
+        self.learned, self.base = Centre(), CentredBase()
 
     @property
     def centre(self) -> float:
-        return float(self.transform.value.detach())
+        return float(self.learned.value.detach())
 
     def forward(self, x, context=None, noise=None):
-        return self.base.log_prob(x - self.transform.value, context)
+        return self.base.log_prob(x - self.learned.value, context)
 
     def take_training_terms(self):
         return []
@@ -100,7 +108,7 @@ class Slope(Bell):
     """Log-density x * layer: the gradient is the mean row."""
 
     def forward(self, x, context=None, noise=None):
-        return x[:, 0] * self.transform.value
+        return x[:, 0] * self.learned.value
 
 
 def column(*values) -> Tensor:
@@ -120,7 +128,7 @@ ROWS = column(*torch.linspace(-1, 3, 100).tolist())
 def test_terms_of_layers_are_part_of_the_loss():
     class Held(Bell):
         def take_training_terms(self):
-            return [torch.full((100,), 7.0), (self.transform.value - 5).square().expand(100)]
+            return [torch.full((100,), 7.0), (self.learned.value - 5).square().expand(100)]
 
     plain, held = Bell(), Held()
     loss = run(plain, ROWS, learning_rate_init=AT_REST).history[0].train_loss

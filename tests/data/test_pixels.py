@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skflow.estimators.pixels import pixel_bounds, pixel_step, pixels_per_unit
+from skflow.data.pixels import pixel_bounds, pixel_step, pixels_per_unit
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (50, 16)).astype(float)
