@@ -115,7 +115,7 @@ best_score_, history_, noise_floor_, bounds_, offset_
     """
 
     hidden_layer_sizes: Sequence[int] | str = field(default="auto", kw_only=False)
-    activation: str = field(default="spline", kw_only=False)
+    activation: str = "spline"
     n_bins: int = 8
     decoder_hidden_layer_sizes: Sequence[int] | str = "auto"
     augment: str = "forbid"

@@ -80,7 +80,7 @@ def test_only_the_first_parameter_is_positional(cls):
     first, *others = signature(cls).values()
     assert first.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     positional = {p.name for p in others if p.kind is not inspect.Parameter.KEYWORD_ONLY}
-    assert positional <= {"activation"}  # as in FlowifiedMLP((6, 3), "leaky_relu")
+    assert positional == set()
 
 
 def test_shared_parameters_are_documented_alike():
