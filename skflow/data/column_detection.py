@@ -7,9 +7,9 @@ import numpy as np
 
 from skflow.data.column_kinds import numeric_kind
 from skflow.data.column_plan import ColumnPlan
-from skflow.data.columns import ColumnSchema
-from skflow.data.schema import TableSchema
+from skflow.data.column_schema import ColumnSchema
 from skflow.data.selection import in_words
+from skflow.data.table_schema import TableSchema
 
 FEW_CATEGORIES = 20  # so many, or fewer, are no ids
 NEARLY_UNIQUE = 0.5  # categories per known cell: with more a column is an id

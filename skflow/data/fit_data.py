@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skflow.data.noise_floor import NoiseFloor, spread
-from skflow.data.repetitions import in_rows, merged
+from skflow.data.repeated_rows import in_rows, merged
 from skflow.data.rows import Rows
 
 MIN_HELD_OUT = 5  # fewer held-out rows cannot tell a better density from a worse one

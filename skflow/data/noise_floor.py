@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skflow.data.repetitions import effective_number, row_groups
+from skflow.data.repeated_rows import effective_number, row_groups
 
 REPEATED_SHARE = 0.05  # of the rows: with fewer repeats a column counts as continuous
 MIN_ATOM_WIDTH = 1e-6  # of an atom, in spreads of its column

@@ -6,7 +6,7 @@ import numpy as np
 
 from skflow.data.grids import exact_grid
 from skflow.data.noise_floor import NoiseFloor, column_resolution, find_noise_floor
-from skflow.data.repetitions import row_groups
+from skflow.data.repeated_rows import row_groups
 
 MAX_LEVELS = 2**16  # of a quantised image; with more, pixels count as continuous
 ROWS_AT_ONCE = 1_000

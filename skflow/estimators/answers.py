@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
-from skflow.data.schema import TableSchema
+from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array
 from skflow.estimators.validation import check_count, check_finite, check_numbers, check_weight
 from skflow.flow import Flow

@@ -1,7 +1,7 @@
 """BaseFlow: scikit-learn's contract for all flow estimators, once.
 
 A fit reads rows, has candidates made of them, trains those and publishes the best. A subclass
-makes the candidates; what a fitted flow answers is in `fitted`.
+makes the candidates; what a fitted flow answers is in `answers`.
 """
 
 import warnings

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
 from skflow.estimators.dimension_reduction import ReducingFlow, check_mode
-from skflow.starts.ranking import GeneratorNorms
+from skflow.starts.dimension_ranking import GeneratorNorms
 from skflow.transforms import Factors, Funnel
 from skflow.transforms.noise import Draw, fresh_draw
 

@@ -32,13 +32,13 @@ from skflow.estimators.leading_latents import LeadingLatents
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, Positive
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
-from skflow.starts.factors import initialize_factors
-from skflow.starts.orientation import given_ranks, on_ranked_columns, on_ranked_directions
-from skflow.starts.ranking import (
+from skflow.starts.dimension_ranking import (
     column_contributions,
     log_derivative_contributions,
 )
-from skflow.starts.recipe import Start
+from skflow.starts.factors import initialize_factors
+from skflow.starts.ranked_start import given_ranks, on_ranked_columns, on_ranked_directions
+from skflow.starts.start_recipe import Start
 from skflow.training.fit import Fitted, fit_flow
 from skflow.transforms import Permutation
 

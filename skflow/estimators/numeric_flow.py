@@ -15,8 +15,8 @@ from skflow.distributions import Distribution, FlowBase
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.parameters import StartParameters
 from skflow.flow import Flow
-from skflow.starts.recipe import Start, StartRecipe
 from skflow.starts.search import StartOptions, fit_start
+from skflow.starts.start_recipe import Start, StartRecipe
 from skflow.transforms import Compose
 
 NOISE_ROWS = 5_000  # below, the training rows get noise

@@ -4,7 +4,7 @@ from functools import wraps
 
 import torch
 
-from skflow.data.schema import TableSchema
+from skflow.data.table_schema import TableSchema
 
 FORMAT = 2  # of the state of a fitted flow; another one is refused when loaded
 

@@ -19,9 +19,9 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.grids import on_grid
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.pixels import check_image_shape, pixel_bounds, pixel_step, pixels_per_unit
-from skflow.data.schema import TableSchema
+from skflow.data.repeated_table_rows import table_groups
 from skflow.data.selection import column_bounds, in_words, positions
-from skflow.data.table_repetitions import table_groups
+from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table, is_frame
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.parameters import AtLeastOne, Auto, Positive

@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skflow.data.schema import TableSchema
 from skflow.data.selection import positions
+from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table
 from skflow.estimators.answers import CHUNK_ROWS, FlowAnswers
 from skflow.estimators.validation import check_count, check_table, check_within

@@ -11,8 +11,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skflow._compat import _check_sample_weight
-from skflow.data.schema import TableSchema
 from skflow.data.selection import column_bounds, in_words
+from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array, unmasked
 
 

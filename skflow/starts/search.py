@@ -13,7 +13,7 @@ import torch
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.starts.recipe import (
+from skflow.starts.start_recipe import (
     MIXTURE_ITERATIONS,
     Start,
     StartRecipe,

@@ -18,8 +18,8 @@ from skflow import (
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import split_rows
 from skflow.data.rows import Rows
-from skflow.starts.recipe import StartRecipe
 from skflow.starts.search import StartOptions, _Space, choose_start, make_folds, spaces_to_try
+from skflow.starts.start_recipe import StartRecipe
 from skflow.starts.table import choose_table_start
 from skflow.transforms import Factors
 from tests.contract.table import randomise

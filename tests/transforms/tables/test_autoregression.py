@@ -10,7 +10,7 @@ from scipy import stats
 
 from skflow.architectures.table import table_flow
 from skflow.data.column_plan import ColumnPlan
-from skflow.data.repetitions import in_rows
+from skflow.data.repeated_rows import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
 from skflow.starts.table import choose_table_start, with_edges

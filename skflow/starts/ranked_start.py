@@ -8,8 +8,8 @@ from torch import Tensor
 
 from skflow.data.rows import Rows
 from skflow.flow import Flow
-from skflow.starts.ranking import GeneratorNorms, principal_directions
-from skflow.starts.recipe import Start
+from skflow.starts.dimension_ranking import GeneratorNorms, principal_directions
+from skflow.starts.start_recipe import Start
 from skflow.transforms import Compose, FixedRotation, Permutation
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skflow.data.table_repetitions import table_groups
+from skflow.data.repeated_table_rows import table_groups
 
 RNG = np.random.default_rng(0)
 N = 200

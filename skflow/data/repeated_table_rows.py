@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skflow.data.column_kinds import numeric_kind
-from skflow.data.repetitions import merged, row_groups
+from skflow.data.repeated_rows import merged, row_groups
 
 
 def table_groups(

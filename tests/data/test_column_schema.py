@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from skflow.data.columns import learn_column
+from skflow.data.column_schema import learn_column
 
 N = 40
 RNG = np.random.default_rng(0)
@@ -240,7 +240,7 @@ def test_a_dtype_that_cannot_be_drawn_in_is_refused_by_name(monkeypatch):
     def failing(series, dtype):
         raise NotImplementedError
 
-    monkeypatch.setattr("skflow.data.columns._cast", failing)
+    monkeypatch.setattr("skflow.data.column_schema._cast", failing)
     with pytest.raises(ValueError, match=r"column 'c' has dtype float32, in which no rows could"):
         learn(pd.Series([1.5, 2.5], dtype="float32"))
 

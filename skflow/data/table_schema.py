@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from skflow.data.columns import ColumnSchema, labels_of, learn_column
+from skflow.data.column_schema import ColumnSchema, labels_of, learn_column
 from skflow.data.dtypes import (
     dtype_from_plain,
     dtype_to_plain,

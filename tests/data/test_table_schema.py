@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skflow.data.schema import TableSchema
+from skflow.data.table_schema import TableSchema
 
 ORDERED = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.kernels.moments import oriented, weighted_mean, weighted_moments
-from skflow.starts.recipe import Start
+from skflow.starts.start_recipe import Start
 from skflow.transforms import Ledger
 from skflow.transforms.noise import shared_noise
 

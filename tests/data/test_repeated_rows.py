@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skflow.data.repetitions import effective_number, in_rows, merged, row_groups
+from skflow.data.repeated_rows import effective_number, in_rows, merged, row_groups
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3))
