@@ -25,11 +25,10 @@ from sklearn.mixture import GaussianMixture
 
 from benchmarks.support.fitting import Clock
 from benchmarks.support.internals import (
+    PointSetPlan,
     Settings,
     fresh_noise,
     initialize_set_flow,
-    set_flow,
-    set_plan,
     trained_flow,
 )
 from benchmarks.support.pieces import Outcome, Piece, mean_and_error
@@ -99,8 +98,8 @@ def fitted_sets(symmetry: str, options) -> Outcome:
     parts = load(options.data)
     X, X_val, X_test = (torch.as_tensor(part) for part in parts)
     clock = Clock()
-    plan = set_plan(SHAPE, symmetry=symmetry, n_rows=len(X))
-    flow = set_flow(plan, torch.Generator().manual_seed(0))
+    plan = PointSetPlan(SHAPE, symmetry=symmetry).for_rows(len(X))
+    flow = plan.flow(torch.Generator().manual_seed(0))
     initialize_set_flow(flow, X, None, torch.Generator().manual_seed(0))
     at_start = scores_of(flow.eval(), X_test, 1).mean() / SHAPE[0]
     epochs = 0

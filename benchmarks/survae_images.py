@@ -18,10 +18,9 @@ from benchmarks.support.digits import dequantised_digits
 from benchmarks.support.fitting import Clock
 from benchmarks.support.images import SHAPE, mnist
 from benchmarks.support.internals import (
+    ImagePlan,
     Settings,
     fresh_noise,
-    image_flow,
-    image_plan,
     initialize_image_flow,
     trained_flow,
 )
@@ -99,17 +98,16 @@ def outcome(name: str, pooling: str, noise: str, options) -> Outcome:
     parts = parts_of(name, options)
     X, X_val, X_test = (torch.as_tensor(part, dtype=torch.float64) for part in parts)
     d, n_levels, clock = X.shape[1], N_LEVELS[name], Clock()
-    plan = image_plan(
+    plan = ImagePlan(
         SHAPES[name],
         step=1.0,
         lowest=0.0,
         n_levels=n_levels,
-        n_rows=len(X),
         pooling=pooling,
         dequantization=noise,
         n_hidden_channels=options.hidden_channels,
-    )
-    flow = image_flow(plan, torch.Generator().manual_seed(0))
+    ).for_rows(len(X))
+    flow = plan.flow(torch.Generator().manual_seed(0))
     initialize_image_flow(flow, X, None, torch.Generator().manual_seed(0))
     at_start = mean_log_prob(flow.eval(), X_test, 1)
     flow, n_epochs = trained_flow(flow, X, X_val, settings_of(name, options))

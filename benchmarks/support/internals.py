@@ -1,26 +1,25 @@
 """All that the benchmarks use of skflow beyond its public names."""
 
-from skflow.architectures.point_set import set_flow, set_plan
-from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
+from skflow.architectures.point_set import PointSetPlan
+from skflow.architectures.survae_image import ImagePlan
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.starts.point_set import initialize_set_flow
+from skflow.starts.survae_image import initialize_image_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
 from skflow.transforms.noise import fresh_noise
 
 __all__ = [
+    "ImagePlan",
+    "PointSetPlan",
     "Settings",
     "fresh_noise",
-    "image_flow",
-    "image_plan",
     "initialize_image_flow",
     "initialize_set_flow",
     "initialized_flow",
     "lattice_steps",
-    "set_flow",
-    "set_plan",
     "trained_flow",
 ]
 

@@ -1,15 +1,13 @@
-"""A model of sets of points: sorted, or in a random order.
+"""A model of sets of points: sorted, or in a random order."""
 
-`set_plan` writes down what is to be built, `set_flow` builds it, `initialize_set_flow` starts it
-from data.
-"""
-
-from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from numbers import Integral
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from skflow.architectures.plan import Plan
 from skflow.distributions.point_sequence import PointSequence
 from skflow.flow import Flow
 from skflow.kernels.families import Affine, Family, RationalQuadratic
@@ -25,6 +23,12 @@ from skflow.transforms import (
 from skflow.transforms.ordered_cone import OrderedCone
 from skflow.transforms.shared_standardize import SharedStandardize
 
+KINDS = {
+    "symmetry": ("permute", "sort"),
+    "coupling": ("affine", "spline"),
+    "order": ("uniform", "learned"),
+}
+
 
 def check_input_shape(input_shape, n_features: int) -> tuple[int, int]:
     """Number of points and of coordinates, positive numbers whose product is the row's length."""
@@ -38,79 +42,6 @@ def check_input_shape(input_shape, n_features: int) -> tuple[int, int]:
             "coordinates)."
         )
     return int(shape[0]), int(shape[1])
-
-
-def set_plan(
-    input_shape: Sequence[int],
-    *,
-    symmetry: str = "permute",
-    n_rows: int | None = None,
-    n_layers: int = 3,
-    n_couplings: int = 0,
-    coupling: str = "affine",
-    autoregressive: bool = True,
-    order: str = "uniform",
-    n_components: int = 24,
-    d_model: int = 64,
-    n_heads: int = 4,
-    n_hidden: int = 128,
-) -> dict:
-    """What `set_flow` is to build, in plain values.
-
-    Parameters
-    ----------
-    input_shape : (int, int)
-        Points and coordinates; rows are the points one after another, laid out flat.
-    symmetry : {"permute", "sort"}
-        How the order of points is kept from mattering: at random, a bound; or sorted by the first
-        coordinate, exact.
-    n_rows : int, optional
-        To fit: their points are at least as many as the mixture's components.
-    n_layers : int
-        Of every transformer.
-    n_couplings : int
-        Pairs of couplings between the data and the mixtures, each by a coordinate and by half of
-        the points.
-    coupling : {"affine", "spline"}
-    autoregressive : bool
-        Whether a point's mixture depends on the points before it. If not, only couplings can tell
-        how points depend on each other.
-    order : {"uniform", "learned"}
-        With "sort", of the order of points given the sorted ones. Learn it only where the order
-        says something.
-    n_components : int
-        Of the mixture that every point has, at most.
-    d_model, n_heads, n_hidden : int
-        Of every transformer: width, heads, and hidden width of its perceptrons.
-
-    Returns
-    -------
-    plan : dict
-        The arguments but ``n_rows``.
-    """
-    for name, value, known in (
-        ("symmetry", symmetry, ("permute", "sort")),
-        ("coupling", coupling, ("affine", "spline")),
-        ("order", order, ("uniform", "learned")),
-    ):
-        if value not in known:
-            raise ValueError(f"{name} must be one of {known}, got {value!r}")
-    shape = [int(size) for size in input_shape]
-    if n_rows is not None:
-        n_components = min(n_components, n_rows * shape[0])
-    return {
-        "input_shape": shape,
-        "symmetry": symmetry,
-        "n_layers": n_layers,
-        "n_couplings": n_couplings,
-        "coupling": coupling,
-        "autoregressive": autoregressive,
-        "order": order,
-        "n_components": n_components,
-        "d_model": d_model,
-        "n_heads": n_heads,
-        "n_hidden": n_hidden,
-    }
 
 
 class SortedPlaces(nn.Module):
@@ -130,35 +61,90 @@ class SortedPlaces(nn.Module):
         return self.cone.inverse(z[:, :: self.dim])[..., None]
 
 
-def set_flow(plan: dict, generator: torch.Generator | None) -> Flow:
-    """A flow of two transforms: fixed, all points in the same units; and learned.
+@final
+@dataclass(frozen=True)
+class PointSetPlan(Plan):
+    """A flow of sets before it is built.
 
-    It starts, after `initialize_set_flow`, at independent points: with "permute" from one mixture,
-    with "sort" from one mixture of gap and other coordinates in units of each place's own spread.
+    Attributes
+    ----------
+    input_shape : (int, int)
+        Points and coordinates; rows are the points one after another, laid out flat.
+    symmetry : {"permute", "sort"}
+        How the order of points is kept from mattering: at random, a bound; or sorted by the first
+        coordinate, exact.
+    n_layers : int
+        Of every transformer.
+    n_couplings : int
+        Pairs of couplings between the data and the mixtures, each by a coordinate and by half of
+        the points.
+    coupling : {"affine", "spline"}
+    autoregressive : bool
+        Whether a point's mixture depends on the points before it. If not, only couplings can tell
+        how points depend on each other.
+    order : {"uniform", "learned"}
+        With "sort", of the order of points given the sorted ones. Learn it only where the order
+        says something.
+    n_components : int
+        Of the mixture that every point has.
+    d_model, n_heads, n_hidden : int
+        Of every transformer: width, heads, and hidden width of its perceptrons.
     """
-    n_points, dim = plan["input_shape"]
-    is_sorted = plan["symmetry"] == "sort"
-    view = SortedPlaces(n_points, dim) if is_sorted else None
-    network = None
-    if plan["autoregressive"]:
-        n_inputs = PointSequence.n_inputs(dim, 1 if is_sorted else 0)
-        n_outputs = PointSequence.n_outputs(dim, plan["n_components"])
-        network = _transformer(plan, n_inputs, n_outputs, generator, ordered=True, causal=True)
-    base = PointSequence(n_points, dim, plan["n_components"], network, view)
-    first: Transform = StochasticPermutation(n_points, dim)
-    if is_sorted:
-        weights = (
-            _transformer(plan, dim, 1, generator, ordered=True)
-            if plan["order"] == "learned"
-            else None
-        )
-        first = Sort(n_points, dim, weights)
-    learned = Compose([first, *_couplings(plan, generator, ordered=is_sorted)])
-    return Flow([SharedStandardize(n_points, dim)], learned, base).double()
+
+    input_shape: tuple[int, int]
+    _: KW_ONLY
+    symmetry: str = "permute"
+    n_layers: int = 3
+    n_couplings: int = 0
+    coupling: str = "affine"
+    autoregressive: bool = True
+    order: str = "uniform"
+    n_components: int = 24
+    d_model: int = 64
+    n_heads: int = 4
+    n_hidden: int = 128
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, known in KINDS.items():
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+    def for_rows(self, n_rows: int) -> "PointSetPlan":
+        """With at most as many components as so many sets have points."""
+        return replace(self, n_components=min(self.n_components, n_rows * self.input_shape[0]))
+
+    def flow(self, generator: torch.Generator | None) -> Flow:
+        """A flow of two transforms: fixed, all points in the same units; and learned.
+
+        It starts, after `initialize_set_flow`, at independent points: with "permute" from one
+        mixture, with "sort" from one mixture of gap and other coordinates in units of each place's
+        own spread.
+        """
+        n_points, dim = self.input_shape
+        is_sorted = self.symmetry == "sort"
+        view = SortedPlaces(n_points, dim) if is_sorted else None
+        network = None
+        if self.autoregressive:
+            n_inputs = PointSequence.n_inputs(dim, 1 if is_sorted else 0)
+            n_outputs = PointSequence.n_outputs(dim, self.n_components)
+            network = _transformer(self, n_inputs, n_outputs, generator, ordered=True, causal=True)
+        base = PointSequence(n_points, dim, self.n_components, network, view)
+        first: Transform = StochasticPermutation(n_points, dim)
+        if is_sorted:
+            weights = (
+                _transformer(self, dim, 1, generator, ordered=True)
+                if self.order == "learned"
+                else None
+            )
+            first = Sort(n_points, dim, weights)
+        learned = Compose([first, *_couplings(self, generator, ordered=is_sorted)])
+        return Flow([SharedStandardize(n_points, dim)], learned, base).double()
 
 
 def _transformer(
-    plan: dict,
+    plan: PointSetPlan,
     n_inputs: int,
     n_outputs: int,
     generator: torch.Generator | None,
@@ -169,22 +155,24 @@ def _transformer(
     return SetTransformer(
         n_inputs,
         n_outputs,
-        d_model=plan["d_model"],
-        n_heads=plan["n_heads"],
-        n_layers=plan["n_layers"],
-        n_hidden=plan["n_hidden"],
-        n_positions=plan["input_shape"][0] if ordered else 0,
+        d_model=plan.d_model,
+        n_heads=plan.n_heads,
+        n_layers=plan.n_layers,
+        n_hidden=plan.n_hidden,
+        n_positions=plan.input_shape[0] if ordered else 0,
         causal=causal,
         generator=generator,
     )
 
 
-def _couplings(plan: dict, generator: torch.Generator | None, *, ordered: bool) -> list[Transform]:
+def _couplings(
+    plan: PointSetPlan, generator: torch.Generator | None, *, ordered: bool
+) -> list[Transform]:
     """Every coordinate in turn given the others, and each half of the points given the other."""
-    n_points, dim = plan["input_shape"]
-    family: Family = Affine() if plan["coupling"] == "affine" else RationalQuadratic()
+    n_points, dim = plan.input_shape
+    family: Family = Affine() if plan.coupling == "affine" else RationalQuadratic()
     steps: list[Transform] = []
-    for layer in range(plan["n_couplings"]):
+    for layer in range(plan.n_couplings):
         if dim > 1:
             n_outputs = family.n_parameters
             network = _transformer(plan, dim - 1, n_outputs, generator, ordered=ordered)

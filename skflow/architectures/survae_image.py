@@ -1,16 +1,14 @@
-"""An image model of SurVAE layers: dequantised levels, scales of couplings, slices or max-pools.
+"""An image model of SurVAE layers: dequantised levels, scales of couplings, slices or max-pools."""
 
-`image_plan` writes down what is to be built, `image_flow` builds it, `initialize_image_flow` starts
-it from data.
-"""
-
-from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from math import prod
+from typing import final
 
 import torch
 from torch import Tensor
 
 from skflow.architectures.glow import ImageShape
+from skflow.architectures.plan import Plan
 from skflow.distributions import Decoder, LinearDecoder, LocationScale, StandardNormal
 from skflow.flow import Flow
 from skflow.kernels.families import Affine, Family, RationalQuadratic
@@ -35,38 +33,29 @@ from skflow.transforms import (
     squeeze_order,
 )
 from skflow.transforms.flowified import MAX_REGRESSION
-from skflow.transforms.noise import fresh_noise
 
-INITIAL_ROWS = 8192  # of levels with noise: with fewer the marginal maps follow the noise
 ROWS_PER_KNOT = 4  # fewer, and the marginal maps follow the rows
 MARGINAL_KNOTS = (64, 32, 16, 8, 4)
 
 
-def image_plan(
-    image_shape: Sequence[int],
-    *,
-    step: float,
-    lowest: float,
-    n_levels: int,
-    n_rows: int,
-    dequantization: str = "variational",
-    pooling: str = "slice",
-    coupling: str = "affine",
-    n_scales: int = 2,
-    n_layers: int = 4,
-    n_hidden_channels: int = 64,
-) -> dict:
-    """What `image_flow` is to build, in plain values.
+@final
+@dataclass(frozen=True)
+class ImagePlan(Plan):
+    """A flow of images before it is built.
 
-    Parameters
+    It gives the log-*density* of rows whose levels are spread evenly over their cells, in units of
+    the rows as other estimators' densities are: the log-probability of the levels minus
+    ``d * log(step)``.
+
+    Attributes
     ----------
     image_shape : (int, int, int)
         Channels, height, width; rows are images laid out flat.
     step, lowest : float
         Distance of neighbouring levels and the lowest one, in units of the rows.
     n_levels : int
-    n_rows : int
-        To fit: fewer rows have coarser marginal maps.
+    per_unit : int
+        What levels are whole numbers divided by, such as 255, where they are written; or 0.
     dequantization : {"variational", "uniform"}
         Whether a network shapes the noise within a level's cell.
     pooling : {"slice", "max"}
@@ -79,87 +68,64 @@ def image_plan(
         Couplings of a scale.
     n_hidden_channels : int
         Of the couplings' networks.
-
-    Returns
-    -------
-    plan : dict
-        The arguments, and ``marginal_knots``. The flow of a plan gives the log-*density* of rows
-        whose levels are spread evenly over their cells, in units of the rows as other estimators'
-        densities are: the log-probability of the levels minus ``d * log(step)``.
+    marginal_knots : int
+        Of the pixels' marginal maps.
     """
-    return {
-        "image_shape": [int(size) for size in image_shape],
-        "step": float(step),
-        "lowest": float(lowest),
-        "n_levels": int(n_levels),
-        "dequantization": dequantization,
-        "pooling": pooling,
-        "coupling": coupling,
-        "n_scales": n_scales,
-        "n_layers": n_layers,
-        "n_hidden_channels": n_hidden_channels,
-        "marginal_knots": next(
-            (k for k in MARGINAL_KNOTS if k * ROWS_PER_KNOT <= n_rows), MARGINAL_KNOTS[-1]
-        ),
-    }
 
+    image_shape: tuple[int, int, int]
+    _: KW_ONLY
+    step: float
+    lowest: float
+    n_levels: int
+    per_unit: int = 0
+    dequantization: str = "variational"
+    pooling: str = "slice"
+    coupling: str = "affine"
+    n_scales: int = 2
+    n_layers: int = 4
+    n_hidden_channels: int = 64
+    marginal_knots: int = MARGINAL_KNOTS[0]
 
-def image_flow(plan: dict, generator: torch.Generator | None) -> Flow:
-    """A flow of two transforms: fixed, from levels to their numbers 0, 1, ...; and learned.
+    def for_rows(self, n_rows: int) -> "ImagePlan":
+        """With marginal maps as coarse as so few rows need them."""
+        fed = [k for k in MARGINAL_KNOTS if k * ROWS_PER_KNOT <= n_rows]
+        return replace(self, marginal_knots=max(fed, default=MARGINAL_KNOTS[-1]))
 
-    The learned one is in two parts: levels with noise to normal pixels, and the scales. It starts,
-    after `initialize_image_flow`, as marginal maps of the pixels with a Gaussian on top: blocks of
-    2 x 2 pixels in their principal axes, linear regressions where half of them is dropped, and a
-    whitening of what stays to the end.
-    """
-    shape = tuple(plan["image_shape"])
-    d = prod(shape)
-    ones = torch.ones(d, dtype=torch.float64)
-    # From here on, the noise is drawn anew in every pass: it belongs to what is trained.
-    numbers = ActNorm(
-        d,
-        d,
-        shift=torch.tensor([plan["lowest"]], dtype=torch.float64),
-        scale=torch.tensor([1 / plan["step"]], dtype=torch.float64),
-    ).requires_grad_(False)
-    spread = Dequantize(
-        ones,
-        0 * ones,
-        n_levels=plan["n_levels"] * ones,
-        n_positions=shape[1] * shape[2],
-        transform=_cell_noise(plan, shape, generator),
-    )
-    scales, n_latent = _scales(plan, shape, generator)
-    pixels = [
-        spread,
-        Bound(-0.5 * ones, (plan["n_levels"] - 0.5) * ones),
-        MarginalSpline(d, plan["marginal_knots"]),
-    ]
-    # The whitening stays as it is; what training changes before it, the last layer follows.
-    unit = ActNorm(n_latent, shift=torch.zeros(n_latent), scale=torch.ones(n_latent))
-    learned = Compose([Compose(pixels), Compose([*scales, Whiten(n_latent), unit])])
-    return Flow([numbers], learned, StandardNormal(n_latent)).double()
+    def flow(self, generator: torch.Generator | None) -> Flow:
+        """A flow of two transforms: fixed, from levels to their numbers 0, 1, ...; and learned.
 
-
-@torch.no_grad()
-def initialize_image_flow(
-    flow: Flow, x: Tensor, weight: Tensor | None, generator: torch.Generator
-) -> None:
-    """Set what data set at the start from images ``x`` and their weights.
-
-    As ``Compose.initialize``, but every image gives several rows of noise to the marginal
-    maps: few images say enough about the levels, not about the noise within them. The noise comes
-    from ``generator``; scores at the same numbers would look too good.
-    """
-    fixed, learned = flow.fixed, flow.learned
-    pixels, scales = learned.steps
-    noise = fresh_noise(generator)
-    repeats = max(1, INITIAL_ROWS // len(x))
-    levels = fixed.initialize(x, weight)
-    repeated = None if weight is None else weight.repeat(repeats)
-    pixels.initialize(levels.repeat(repeats, 1), repeated, noise=noise)
-    # Once each from here on: a repeated image is no new one, and shrinkage counts rows.
-    scales.initialize(pixels(levels, noise=noise)[0], weight, noise=noise)
+        The learned one is in two parts: levels with noise to normal pixels, and the scales. It
+        starts, after `initialize_image_flow`, as marginal maps of the pixels with a Gaussian on
+        top: blocks of 2 x 2 pixels in their principal axes, linear regressions where half of them
+        is dropped, and a whitening of what stays to the end.
+        """
+        shape = self.image_shape
+        d = prod(shape)
+        ones = torch.ones(d, dtype=torch.float64)
+        # From here on, the noise is drawn anew in every pass: it belongs to what is trained.
+        numbers = ActNorm(
+            d,
+            d,
+            shift=torch.tensor([self.lowest], dtype=torch.float64),
+            scale=torch.tensor([1 / self.step], dtype=torch.float64),
+        ).requires_grad_(False)
+        spread = Dequantize(
+            ones,
+            0 * ones,
+            n_levels=self.n_levels * ones,
+            n_positions=shape[1] * shape[2],
+            transform=_cell_noise(self, shape, generator),
+        )
+        scales, n_latent = _scales(self, shape, generator)
+        pixels = [
+            spread,
+            Bound(-0.5 * ones, (self.n_levels - 0.5) * ones),
+            MarginalSpline(d, self.marginal_knots),
+        ]
+        # The whitening stays as it is; what training changes before it, the last layer follows.
+        unit = ActNorm(n_latent, shift=torch.zeros(n_latent), scale=torch.ones(n_latent))
+        learned = Compose([Compose(pixels), Compose([*scales, Whiten(n_latent), unit])])
+        return Flow([numbers], learned, StandardNormal(n_latent)).double()
 
 
 def _checkerboard(shape: ImageShape, parity: int) -> tuple[Tensor, Tensor]:
@@ -205,12 +171,12 @@ def _checkerboard_coupling(
 
 
 def _cell_noise(
-    plan: dict, shape: ImageShape, generator: torch.Generator | None
+    plan: ImagePlan, shape: ImageShape, generator: torch.Generator | None
 ) -> Transform | None:
     """The noise within the cells given all levels around: scaled and shifted, then coupled."""
-    if plan["dequantization"] == "uniform":
+    if plan.dequantization == "uniform":
         return None
-    family, n_hidden = Affine(), plan["n_hidden_channels"] // 2
+    family, n_hidden = Affine(), plan.n_hidden_channels // 2
     network = ConvNet(shape, family.n_parameters, shape[0], n_hidden, generator=generator)
     d = prod(shape)
     steps: list[Transform] = [Coupling(d, family, n_kept=0, network=network, n_context=d)]
@@ -223,50 +189,52 @@ def _cell_noise(
 
 
 def _scales(
-    plan: dict, shape: ImageShape, generator: torch.Generator | None
+    plan: ImagePlan, shape: ImageShape, generator: torch.Generator | None
 ) -> tuple[list[Transform], int]:
     """All scales, and how many columns they leave."""
     steps: list[Transform] = []
-    for scale in range(plan["n_scales"]):
+    for scale in range(plan.n_scales):
         can_halve = shape[1] % 2 == 0 and shape[2] % 2 == 0
-        pooled = scale > 0 and plan["pooling"] == "max"
+        pooled = scale > 0 and plan.pooling == "max"
         if scale and not pooled and not can_halve:
             break
         if can_halve and not pooled:
             steps.append(Permutation(prod(shape), order=squeeze_order(*shape)))
             shape = (4 * shape[0], shape[1] // 2, shape[2] // 2)
         steps += _layers(plan, shape, generator)
-        if scale == plan["n_scales"] - 1:
+        if scale == plan.n_scales - 1:
             break
-        if plan["pooling"] == "max":
+        if plan.pooling == "max":
             if shape[1] % 2 or shape[2] % 2:
                 break
             steps += _max_pool(shape)
             shape = (shape[0], shape[1] // 2, shape[2] // 2)
         elif shape[1] % 2 == 0 and shape[2] % 2 == 0:
             kept = (shape[0] // 2, *shape[1:])
-            decoder = _half_decoder(kept, plan["n_hidden_channels"], generator)
+            decoder = _half_decoder(kept, plan.n_hidden_channels, generator)
             steps.append(Funnel(prod(shape), prod(kept), decoder))
             shape = kept
     return steps, prod(shape)
 
 
-def _layers(plan: dict, shape: ImageShape, generator: torch.Generator | None) -> list[Transform]:
+def _layers(
+    plan: ImagePlan, shape: ImageShape, generator: torch.Generator | None
+) -> list[Transform]:
     """Couplings of one scale, in and out of the principal axes of a pixel's channels."""
     channels, height, width = shape
     d, n_positions = prod(shape), height * width
-    family: Family = Affine() if plan["coupling"] == "affine" else RationalQuadratic()
-    n_hidden = plan["n_hidden_channels"]
+    family: Family = Affine() if plan.coupling == "affine" else RationalQuadratic()
+    n_hidden = plan.n_hidden_channels
     if channels == 1:
         steps: list[Transform] = []
-        for layer in range(plan["n_layers"] if n_positions > 1 else 0):
+        for layer in range(plan.n_layers if n_positions > 1 else 0):
             steps.append(ActNorm(d, n_positions))
             steps += _checkerboard_coupling(shape, family, n_hidden, layer % 2, generator)
         return steps
     steps = [CayleyRotation(d, n_positions)]
     so_far = torch.eye(channels, dtype=torch.float64)
     kept = channels // 2
-    for _ in range(plan["n_layers"]):
+    for _ in range(plan.n_layers):
         rotation = random_rotation(channels, generator)
         so_far = rotation @ so_far
         network = ConvNet(

@@ -1,10 +1,11 @@
 """The model of a mixed table: its columns' encoding, and one factor for every variable."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
+from typing import final
 
 import torch
 
+from skflow.architectures.plan import Plan, as_plain
 from skflow.data.column_plan import ColumnPlan
 from skflow.distributions import StandardNormal
 from skflow.flow import Flow
@@ -18,24 +19,39 @@ def table_flow(encoding: TableEncoding, autoregression: TableAutoregression) -> 
     return Flow(encoding, autoregression.double(), base)
 
 
-def table_plan(flow: Flow, hidden_layer_sizes: Sequence[int]) -> dict:
-    """Plain values from which a table's flow can be built again."""
-    return {
-        "columns": [asdict(column) for column in flow.fixed.plans],
-        "groups": flow.fixed.exchangeable.groups,
-        "n_classes": flow.learned.start.n_classes,
-        "hidden_layer_sizes": list(hidden_layer_sizes),
-    }
+@final
+@dataclass(frozen=True)
+class TablePlan(Plan):
+    """A table's flow before it is built.
 
+    Attributes
+    ----------
+    columns : tuple of ColumnPlan
+    groups : tuple of tuple of int
+        Exchangeable columns.
+    n_classes : int
+        Of the latent class model that the factors start as.
+    hidden_layer_sizes : tuple of int
+    """
 
-def flow_of_plan(plan: dict) -> Flow:
-    """The flow of a plan, its numbers still to be loaded."""
-    columns = [ColumnPlan(**column) for column in plan["columns"]]
-    encoding = TableEncoding(columns, plan["groups"]).double()
-    autoregression = TableAutoregression(
-        encoding.variables,
-        plan["n_classes"],
-        plan["hidden_layer_sizes"],
-        generator=torch.Generator(),
-    )
-    return table_flow(encoding, autoregression)
+    columns: tuple[ColumnPlan, ...]
+    groups: tuple[tuple[int, ...], ...]
+    n_classes: int
+    hidden_layer_sizes: tuple[int, ...]
+
+    def flow(self, generator: torch.Generator | None) -> Flow:
+        """Encoding, autoregression and base."""
+        encoding = TableEncoding(self.columns, self.groups).double()
+        autoregression = TableAutoregression(
+            encoding.variables, self.n_classes, self.hidden_layer_sizes, generator=generator
+        )
+        return table_flow(encoding, autoregression)
+
+    @classmethod
+    def from_plain(cls, values: dict) -> "TablePlan":
+        """From the fields by name, columns as dicts."""
+        columns = [
+            ColumnPlan(**{name: as_plain(value) for name, value in column.items()})
+            for column in values["columns"]
+        ]
+        return cls(**{**values, "columns": columns})

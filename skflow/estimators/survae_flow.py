@@ -2,35 +2,23 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-import numpy as np
 import torch
-from sklearn.utils.validation import validate_data
 
 from skflow._compat import StrOptions
-from skflow.architectures.couplings import network_sizes
-from skflow.architectures.point_set import check_input_shape, set_flow, set_plan
-from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
-from skflow.architectures.table import flow_of_plan, table_plan
-from skflow.data.column_detection import check_takes_numbers, describe, plan_columns
-from skflow.data.column_plan import ColumnPlan
-from skflow.data.grids import on_grid
-from skflow.data.noise_floor import NoiseFloor
-from skflow.data.pixels import check_image_shape, pixel_bounds, pixel_step, pixels_per_unit
-from skflow.data.repeated_table_rows import table_groups
-from skflow.data.selection import column_bounds, in_words, positions
-from skflow.data.table_schema import TableSchema
-from skflow.data.tables import as_table, is_frame
+from skflow.data.selection import in_words
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.parameters import AtLeastOne, Auto, Positive
+from skflow.estimators.survae_images import ImageModel
+from skflow.estimators.survae_model import SurVAEModel
+from skflow.estimators.survae_sets import SetModel
+from skflow.estimators.survae_table import TableModel
 from skflow.estimators.table_answers import TableAnswers
-from skflow.estimators.validation import check_table
-from skflow.starts.point_set import initialize_set_flow
-from skflow.starts.table import choose_table_start
 
 SHOWN_KINDS = 12  # columns in its repr
+PLANS = {model.rows_are: model.plan for model in (TableModel, ImageModel, SetModel)}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -216,199 +204,61 @@ class SurVAEFlow(TableAnswers, BaseFlow):
         "learning_rate_init": [Positive, Auto],
     }
 
-    # -- rows ---------------------------------------------------------------------------------
+    # -- by what rows are ---------------------------------------------------------------------
 
     @property
-    def _rows_are(self) -> str:
-        if self.image_shape is not None and self.input_shape is not None:
-            raise ValueError("rows are images (image_shape) or sets (input_shape), not both.")
+    def _model(self) -> SurVAEModel:
         if self.image_shape is not None:
-            return "images"
-        return "table" if self.input_shape is None else "sets"
+            return ImageModel(self)
+        return TableModel(self) if self.input_shape is None else SetModel(self)
 
     def _read_rows(self, X, *, reset, min_rows=1):
-        if self._rows_are != "table":
-            return super()._read_rows(X, reset=reset, min_rows=min_rows)
-        X = check_table(as_table(X), min_rows)
-        validate_data(self, X, reset=reset, skip_check_array=True)
+        values, schema = self._model.read(X, reset=reset, min_rows=min_rows)
         if reset:
-            categorical = None
-            if not isinstance(self.categorical_features, str):
-                names = list(X.columns) if is_frame(X) else list(range(X.shape[1]))
-                categorical = positions(self.categorical_features, names, "categorical_features")
-            self._schema = TableSchema.learn(X, categorical)
-        values = self._schema.read(X)
-        if np.isinf(values).any():
-            raise ValueError(
-                "Input X contains infinity; remove or clip those rows before SurVAEFlow."
-            )
+            self._schema = schema
         return values
 
     def _write_rows(self, values):
-        if self._rows_are == "table":
-            return self._schema.write(values)
-        return super()._write_rows(on_grid(values, self._recipe["plan"].get("per_unit", 0)))
+        return super()._write_rows(self._model.written(values))
 
     def _check_bounds(self, X):
-        if self._rows_are == "table":
-            for i in column_bounds(self.bounds, self._names):
-                check_takes_numbers(self._schema.columns[i], "bounds", ordered=i in self._ordinal)
-            return super()._check_bounds(X)
-        if self.bounds is not None:
-            raise ValueError("bounds are for tables; images have their levels, sets have none.")
-        return None
+        self._model.check_bounds()
+        return super()._check_bounds(X)
 
     def _check_limits(self, bounds, X, name):
         super()._check_limits(bounds, X, name)
-        if self._rows_are != "table":
-            return
-        new = [
-            column.name
-            for column, values in zip(self._schema.columns, X.T, strict=True)
-            if column.categories is not None and (values < 0).any()
-        ]
+        new = self._model.with_new_categories(X)
         if new:
             warnings.warn(
                 f"columns {in_words(new)} of {name} hold categories that the first rows had not: "
                 "they count as unknown. Declare all of them, as with pandas.CategoricalDtype.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _find_noise_floor(self, rows):
-        if self._rows_are == "sets":
-            return super()._find_noise_floor(rows)
-        X, (n, d) = rows.x.numpy(), rows.x.shape
-        kinds = ("continuous",) * d
-        if self._rows_are == "images":
-            return NoiseFloor(np.full(d, pixel_step(X)), kinds, np.arange(n))
-        numeric = [i for i, c in enumerate(self._schema.columns) if c.categories is None]
-        return NoiseFloor(np.zeros(d), kinds, table_groups(X, rows.weight_array(), numeric))
-
-    # -- the model ----------------------------------------------------------------------------
+        return self._model.noise_floor(rows)
 
     def _learning_rate(self):
-        if self.learning_rate_init != "auto":
-            return self.learning_rate_init
-        return 3e-3 if self._rows_are == "table" else 1e-3
+        chosen = self.learning_rate_init
+        return self._model.learning_rate if chosen == "auto" else chosen
 
     def _n_importance_samples(self):
         return self.n_importance_samples
 
-    def _plan(self, n_rows, n_features):
-        if self._rows_are == "images":
-            check_image_shape(self.image_shape, n_features)
-        elif self._rows_are == "sets":
-            check_input_shape(self.input_shape, n_features)
-        return {"hidden_layer_sizes": network_sizes(self.hidden_layer_sizes, n_rows)}
-
     def _candidates(self, data, seed, rng):
-        generator = torch.Generator().manual_seed(seed)
-        to_fit = data.train if self.early_stopping else data.rows
-        plan = self._plan(*data.shape)
-        start = {
-            "table": self._started_table,
-            "images": self._started_images,
-            "sets": self._started_sets,
-        }[self._rows_are]
-        flow, began, plan = start(plan, data.rows, to_fit, data.held_out, rng, generator)
-        recipe = {"start": began, "plan": {**plan, "rows_are": self._rows_are}}
-        return [(flow, recipe)]
-
-    def _started_table(self, plan, rows, to_fit, held_out, rng, generator):
-        columns, groups = self._column_plans(rows.x.numpy(), rows.weight_array())
-        start = choose_table_start(
-            columns,
-            groups,
-            rows,
-            to_fit,
-            held_out,
-            max_classes=self.max_mixture_components,
-            hidden_layer_sizes=plan["hidden_layer_sizes"],
-            rng=rng,
-            generator=generator,
-        )
-        flow = start.flow()
-        plan = table_plan(flow, plan["hidden_layer_sizes"])
-        return flow, {"n_classes": plan["n_classes"]}, plan
-
-    def _started_images(self, plan, rows, to_fit, held_out, rng, generator):
-        values = rows.x.numpy()
-        step = pixel_step(values)
-        if not step:
-            raise ValueError(
-                "images must be on a lattice of levels, such as 0, 1, ..., 255; round them first."
-            )
-        low, high = pixel_bounds(values)
-        plan = image_plan(
-            self.image_shape,
-            step=step,
-            lowest=low[0],
-            n_levels=round((high[0] - low[0]) / step) + 1,
-            n_rows=to_fit.n_effective,
-            dequantization=self.dequantization,
-            pooling=self.pooling,
-            n_layers=4 if self.n_layers == "auto" else self.n_layers,
-        )
-        plan["per_unit"] = pixels_per_unit(values)
-        flow = image_flow(plan, generator)
-        initialize_image_flow(flow, to_fit.x, to_fit.weight, generator)
-        return flow, {}, plan
-
-    def _started_sets(self, plan, rows, to_fit, held_out, rng, generator):
-        plan = set_plan(
-            self.input_shape,
-            symmetry=self.symmetry,
-            n_layers=3 if self.n_layers == "auto" else self.n_layers,
-            n_rows=to_fit.n_effective,
-        )
-        flow = set_flow(plan, generator)
-        initialize_set_flow(flow, to_fit.x, to_fit.weight, generator)
-        return flow, {}, plan
+        if not self.early_stopping:
+            data = replace(data, train=data.rows)
+        return [self._model.start(data, rng, torch.Generator().manual_seed(seed))]
 
     def _rebuilt_flow(self, recipe):
-        plan = dict(recipe["plan"])
-        rows_are = plan.pop("rows_are")
-        if rows_are == "images":
-            return image_flow(plan, torch.Generator())
-        if rows_are == "sets":
-            return set_flow(plan, torch.Generator())
-        return flow_of_plan(plan)
-
-    @property
-    def _ordinal(self) -> list[int]:
-        return positions(self.ordinal_features, self._names, "ordinal_features")
-
-    def _column_plans(
-        self, values: np.ndarray, weight: np.ndarray | None
-    ) -> tuple[list[ColumnPlan], list[list[int]]]:
-        names = self._names
-        groups = [positions(group, names, "exchangeable") for group in (self.exchangeable or ())]
-        periodic = {
-            positions([name], names, "periodic")[0]: period
-            for name, period in (self.periodic or {}).items()
-        }
-        plans = plan_columns(
-            values,
-            self._schema,
-            ordinal=self._ordinal,
-            bounds=column_bounds(self.bounds, names),
-            symmetric=positions(self.symmetric, names, "symmetric"),
-            exchangeable=groups,
-            periodic=periodic,
-            weight=weight,
-        )
-        return plans, groups
+        values = dict(recipe["plan"])
+        plan = PLANS[values.pop("rows_are")].from_plain(values)
+        return plan.flow(torch.Generator())
 
     def _publish(self, fitted, seed, *, measured=True):
         super()._publish(fitted, seed, measured=measured)
-        if self._rows_are == "table":
-            together = {i for group in self._recipe["plan"]["groups"] for i in group}
-            plans = self.flow_.fixed.plans
-            self.column_kinds_ = {
-                _plain(column.name): describe(plan, exchangeable=i in together)
-                for i, (column, plan) in enumerate(zip(self._schema.columns, plans, strict=True))
-            }
+        vars(self).update(self._model.fitted_attributes())
 
     # -- what it answers ----------------------------------------------------------------------
 
@@ -440,13 +290,8 @@ class SurVAEFlow(TableAnswers, BaseFlow):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        is_table = self.image_shape is None and self.input_shape is None
-        tags.input_tags.allow_nan = is_table
-        tags.input_tags.categorical = is_table
-        tags.input_tags.string = is_table
+        has_columns = self._model.has_columns
+        tags.input_tags.allow_nan = has_columns
+        tags.input_tags.categorical = has_columns
+        tags.input_tags.string = has_columns
         return tags
-
-
-def _plain(name):
-    """A column's name as Python's own type."""
-    return name.item() if isinstance(name, np.generic) else name

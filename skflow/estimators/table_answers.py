@@ -21,7 +21,7 @@ STRATEGIES = ("sample", "mean", "median")
 
 
 def _has_columns(estimator) -> bool:
-    if estimator.image_shape is not None or estimator.input_shape is not None:
+    if not estimator._model.has_columns:
         raise AttributeError(
             "columns are scored, given and imputed in tables only; this SurVAEFlow has an "
             "image_shape or an input_shape."
@@ -33,11 +33,10 @@ class TableAnswers(FlowAnswers):
     """Scores by column, conditional scores and imputation."""
 
     _schema: TableSchema  # of a table always there
-    _recipe: dict
 
     def _positions(self, columns) -> list[int]:
         found = positions(columns, self._schema.names, "given")
-        for group in self._recipe["plan"]["groups"]:
+        for group in self.flow_.fixed.exchangeable.groups:
             if 0 < len(set(group) & set(found)) < len(group):
                 raise ValueError(
                     "given must hold all or none of the exchangeable columns "
@@ -135,7 +134,7 @@ class TableAnswers(FlowAnswers):
         table = check_table(as_table(X), 1)
         values = self._read_rows(table, reset=False)
         missing = np.isnan(values)
-        for group in self._recipe["plan"]["groups"]:
+        for group in self.flow_.fixed.exchangeable.groups:
             if (missing[:, group].any(1) & ~missing[:, group].all(1)).any():
                 raise ValueError(
                     "exchangeable columns can be imputed together only: in some rows of X, some of "

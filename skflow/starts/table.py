@@ -10,8 +10,9 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from skflow.architectures.table import table_flow
+from skflow.architectures.table import TablePlan, table_flow
 from skflow.data.column_plan import ColumnPlan
+from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.flow import Flow
@@ -116,6 +117,11 @@ class TableStart:
         """Put encoding, autoregression and base together."""
         return table_flow(self.encoding, self.autoregression)
 
+    def completed(self, plan: TablePlan) -> TablePlan:
+        """The plan from which this flow can be built again."""
+        columns, n_classes = tuple(self.encoding.plans), self.autoregression.start.n_classes
+        return replace(plan, columns=columns, n_classes=n_classes)
+
 
 class _Candidates:
     """One encoding of the rows, and latent class models of what it gives."""
@@ -192,35 +198,23 @@ def spread_cells(ends: Tensor, rng) -> Tensor:
 
 
 def choose_table_start(
-    plans: Sequence[ColumnPlan],
-    groups: Sequence[Sequence[int]],
-    rows: Rows,
-    fit: Rows,
-    judge: Rows | None,
-    *,
-    max_classes: int,
-    hidden_layer_sizes: Sequence[int],
-    rng: np.random.RandomState,
-    generator: torch.Generator,
+    plan: TablePlan, data: FitData, rng: np.random.RandomState, generator: torch.Generator
 ) -> TableStart:
     """Choose the marginal scores and the number of classes on held-out rows.
 
     Parameters
     ----------
-    plans, groups
-        See `TableEncoding`; edges and knots are set here.
-    rows : Rows
-        All rows, for the levels and cells that there are.
-    fit, judge : Rows
-        Rows to fit to and rows to judge by; with None the start has one class.
-    max_classes : int
-    hidden_layer_sizes : sequence of int
+    plan : TablePlan
+        Its columns get edges and knots here; there are at most its classes.
+    data : FitData
+        All rows say which levels and cells there are. Without held-out rows there is one class.
     rng, generator
     """
+    rows, fit, judge, groups = data.rows, data.train, data.held_out, plan.groups
     opened = rows.x
     if groups:
         opened = ExchangeableColumns(groups).double().initialize(rows.x, rows.weight)
-    plain = with_edges(plans, opened, rows.weight)
+    plain = with_edges(plan.columns, opened, rows.weight)
     spaces = [_Candidates(plain, groups, fit, judge, rng)]
     if judge is not None:
         curved = with_splines(plain, opened, rng, rows.weight)
@@ -228,8 +222,8 @@ def choose_table_start(
             spaces.append(_Candidates(curved, groups, fit, judge, rng))
     n_numbers = spaces[0].n_latent + len(spaces[0].n_levels) + 1
     # Circles are no part of the classes: where there is nothing else, one class is all.
-    alone = judge is None or n_numbers == 1
-    most = 1 if alone else max(1, min(max_classes, fit.n_effective // (ROWS_PER_MEAN * n_numbers)))
+    fed = fit.n_effective // (ROWS_PER_MEAN * n_numbers)
+    most = 1 if judge is None or n_numbers == 1 else max(1, min(plan.n_classes, fed))
     climbed = [(*space.climb(most), space) for space in spaces]
     _, n_classes, best = max(climbed, key=lambda entry: entry[0])
-    return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, hidden_layer_sizes, generator)
+    return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, plan.hidden_layer_sizes, generator)

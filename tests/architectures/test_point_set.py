@@ -5,11 +5,7 @@ import json
 import pytest
 import torch
 
-from skflow.architectures.point_set import (
-    check_input_shape,
-    set_flow,
-    set_plan,
-)
+from skflow.architectures.point_set import PointSetPlan, check_input_shape
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
 from skflow.distributions.point_sequence import PointSequence
@@ -45,16 +41,18 @@ def clouds(n=100, n_points=5, seed=0):
 
 
 def make(symmetry, x, n_points=5, **options):
-    plan = set_plan((n_points, 2), symmetry=symmetry, n_rows=len(x), **{**SMALL, **options})
-    flow = set_flow(json.loads(json.dumps(plan)), generator())
+    plan = PointSetPlan((n_points, 2), symmetry=symmetry, **{**SMALL, **options}).for_rows(len(x))
+    flow = plan.flow(generator())
     initialize_set_flow(flow, x, None, generator(1))
     return flow.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_a_plan_says_it_all(symmetry):
-    plan = set_plan((5, 2), symmetry=symmetry, **SMALL)
-    first, second = (set_flow(plan, generator()) for _ in range(2))
+    plan = PointSetPlan((5, 2), symmetry=symmetry, **SMALL)
+    again = PointSetPlan.from_plain(json.loads(json.dumps(plan.to_plain())))
+    assert again == plan
+    first, second = (one.flow(generator()) for one in (plan, again))
     for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert a.dtype == torch.float64
         assert torch.equal(a, b)
@@ -112,8 +110,7 @@ def test_sorted_sets_are_scored_in_any_order(options):
 def test_weights_count(symmetry):
     x = torch.cat([clouds(50), clouds(50) + 1000])
     weight = torch.cat([torch.ones(50), torch.zeros(50)]).double()
-    plan = set_plan((5, 2), symmetry=symmetry, n_rows=100, **SMALL)
-    flow = set_flow(plan, generator())
+    flow = PointSetPlan((5, 2), symmetry=symmetry, **SMALL).flow(generator())
     initialize_set_flow(flow, x, weight, generator())
     with torch.no_grad():
         score = flow.log_prob(x)
@@ -164,8 +161,8 @@ def test_on_another_device_and_in_another_dtype(symmetry):
 
 
 def sequence(n_points, dim):
-    plan = set_plan((n_points, dim), symmetry="sort", **SMALL)
-    flow = randomise(set_flow(plan, generator()), scale=0.1)
+    plan = PointSetPlan((n_points, dim), symmetry="sort", **SMALL)
+    flow = randomise(plan.flow(generator()), scale=0.1)
     flow.base.spread.copy_(torch.linspace(0.5, 2, n_points * dim).view(n_points, dim))
     return flow.requires_grad_(False)
 
@@ -217,7 +214,7 @@ def test_the_whole_density_of_sorted_pairs_integrates_to_one():
 @pytest.mark.parametrize("name", ["symmetry", "coupling", "order"])
 def test_unknown_kinds_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} must be one of"):
-        set_plan((5, 2), **{"symmetry": "sort", name: "none"})
+        PointSetPlan((5, 2), **{"symmetry": "sort", name: "none"})
 
 
 def test_the_shape_must_fit_the_rows():

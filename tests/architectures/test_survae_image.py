@@ -9,11 +9,12 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_digits
 
-from skflow.architectures.survae_image import image_flow, image_plan, initialize_image_flow
+from skflow.architectures.survae_image import ImagePlan
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.inspection import bits_per_dimension
+from skflow.starts.survae_image import initialize_image_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
 from skflow.transforms import Compose, Funnel, MaxPool
@@ -25,8 +26,8 @@ DIGITS = {"step": 1.0, "lowest": 0.0, "n_levels": 17}
 
 def make_flow(x, shape, *, weight=None, scale=0.0, **options):
     """A flow initialised on levels ``x``, with random parameters where ``scale`` says so."""
-    plan = image_plan(shape, n_rows=len(x), **{**DIGITS, "n_hidden_channels": 8, **options})
-    flow = image_flow(plan, generator())
+    plan = ImagePlan(shape, **{**DIGITS, "n_hidden_channels": 8, **options}).for_rows(len(x))
+    flow = plan.flow(generator())
     initialize_image_flow(flow, x, weight, generator(9))
     fixed = dict(flow.fixed.named_parameters())
     assert not any(p.requires_grad for p in fixed.values())
@@ -48,10 +49,10 @@ def digits():
 
 
 def test_a_plan_is_plain_values():
-    plan = image_plan((1, 8, 8), **DIGITS, n_rows=100)
-    assert json.loads(json.dumps(plan)) == plan
-    assert plan["marginal_knots"] == 16
-    assert image_plan((1, 8, 8), **DIGITS, n_rows=10)["marginal_knots"] == 4
+    plan = ImagePlan((1, 8, 8), **{**DIGITS, "step": np.float64(1.0)}).for_rows(100)
+    assert ImagePlan.from_plain(json.loads(json.dumps(plan.to_plain()))) == plan
+    assert type(plan.step) is float
+    assert [plan.for_rows(n).marginal_knots for n in (1, 10, 63, 64, 10**6)] == [4, 4, 8, 16, 64]
 
 
 @pytest.mark.parametrize("pooling", ["slice", "max"])

@@ -15,8 +15,9 @@ from skflow import (
     SelfNormalizingFlow,
     SurVAEFlow,
 )
+from skflow.architectures.table import TablePlan
 from skflow.data.column_plan import ColumnPlan
-from skflow.data.fit_data import split_rows
+from skflow.data.fit_data import FitData, split_rows
 from skflow.data.rows import Rows
 from skflow.starts.search import StartOptions, _Space, choose_start, make_folds, spaces_to_try
 from skflow.starts.start_recipe import StartRecipe
@@ -212,10 +213,9 @@ def test_a_table_starts_as_from_repeated_rows():
     ]
 
     def start(rows):
-        return choose_table_start(
-            plans, [], rows, rows, None, max_classes=1, hidden_layer_sizes=(4,),
-            rng=np.random.RandomState(0), generator=torch.Generator().manual_seed(0),
-        ).flow().eval()  # fmt: skip
+        rng, generator = np.random.RandomState(0), torch.Generator().manual_seed(0)
+        plan = TablePlan(plans, [], 1, (4,))
+        return choose_table_start(plan, FitData.plain(rows), rng, generator).flow().eval()
 
     weighted = start(Rows(torch.tensor(table), WEIGHT))
     repeated = start(Rows(torch.tensor(table.repeat(COUNTS, axis=0)), None))

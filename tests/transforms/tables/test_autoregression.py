@@ -2,14 +2,16 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from skflow.architectures.table import table_flow
+from skflow.architectures.table import TablePlan, table_flow
 from skflow.data.column_plan import ColumnPlan
+from skflow.data.fit_data import FitData
 from skflow.data.repeated_rows import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
@@ -700,17 +702,9 @@ def test_the_circle_is_wrapped_often_enough():
 def start_of(x, plans, groups=(), judge=True, max_classes=4, weight=None, seed=0):
     rows = Rows(x, None if weight is None else torch.tensor(in_rows(weight.numpy())))
     cut = len(x) // 4 if judge else 0
-    return choose_table_start(
-        plans,
-        groups,
-        rows,
-        rows[cut:],
-        rows[:cut] if judge else None,
-        max_classes=max_classes,
-        hidden_layer_sizes=(8, 8),
-        rng=np.random.RandomState(seed),
-        generator=generator(seed),
-    )
+    data = replace(FitData.plain(rows[cut:], rows[:cut] if judge else None), rows=rows)
+    plan = TablePlan(plans, groups, max_classes, (8, 8))
+    return choose_table_start(plan, data, np.random.RandomState(seed), generator(seed))
 
 
 def test_whole_numbers_of_a_wide_range_are_scored_alike_in_both_precisions():
