@@ -19,8 +19,9 @@ from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
 from skflow.estimators.answers import FlowAnswers
+from skflow.estimators.failed_fit import keeps_state_on_error
 from skflow.estimators.parameters import SharedParameters
-from skflow.estimators.pickling import ArrayState, keeps_state_on_error
+from skflow.estimators.pickling import ArrayState
 from skflow.estimators.progress import Progress
 from skflow.estimators.validation import check_bounds, check_weight, check_within, warn_of_repeats
 from skflow.flow import Flow

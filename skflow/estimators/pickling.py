@@ -1,28 +1,10 @@
-"""The state of a fitted flow: kept where a fit fails, pickled as arrays and plain values."""
-
-from functools import wraps
+"""The state of a fitted flow, pickled as arrays and plain values."""
 
 import torch
 
 from skflow.data.table_schema import TableSchema
 
 FORMAT = 2  # of the state of a fitted flow; another one is refused when loaded
-
-
-def keeps_state_on_error(method):
-    """Make a fit that fails leave the estimator as it was: unfitted, or with its earlier fit."""
-
-    @wraps(method)
-    def guarded(self, *args, **kwargs):
-        before = dict(vars(self))
-        try:
-            return method(self, *args, **kwargs)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return guarded
 
 
 class ArrayState:
