@@ -9,6 +9,7 @@ from sklearn.base import (
     OutlierMixin,
     TransformerMixin,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -41,6 +42,8 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
     n_features_in_: int
     n_components_: int
     bounds_: tuple[np.ndarray, np.ndarray] | None
+    offset_: float
+    _fitted_contamination: float | None
     _schema: TableSchema | None
     _noise_seed: int
 
@@ -247,7 +250,21 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
         -------
         decision : ndarray of shape (n_samples,)
             ``score_samples(X) - offset_``.
+
+        Raises
+        ------
+        NotFittedError
+            If ``contamination`` is another one than in `fit`: the threshold was chosen there.
         """
+        check_is_fitted(self)
+        fitted = self._fitted_contamination
+        if fitted != self.contamination:
+            raise NotFittedError(
+                f"contamination is {self.contamination}, but this {type(self).__name__} was fitted "
+                f"with contamination={fitted}, and "
+                f"{'has no threshold' if fitted is None else 'its threshold belongs to that'}: "
+                "fit it again."
+            )
         return self.score_samples(X) - self.offset_
 
     @available_if(_detects_outliers)

@@ -114,6 +114,8 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
+        if not continuing:
+            self._forget_fit()
         data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
         candidates = (
             [self._continued()] if continuing else self._candidates(data, initial_seed, rng)
@@ -259,6 +261,13 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
 
     # -- publish ------------------------------------------------------------------------------
 
+    def _forget_fit(self) -> None:
+        """Drop what an earlier fit found out: the next one may not find all of it."""
+        parameters = self.get_params(deep=False)
+        for name in list(vars(self)):
+            if name.endswith("_") and not name.startswith("_") and name not in parameters:
+                delattr(self, name)
+
     def _publish(self, fitted: Fitted, seed: int, *, measured: bool = True) -> None:
         """Set the fitted attributes.
 
@@ -285,6 +294,8 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         self.exact_ = self.flow_.exact
         if measured:
             self.bound_gap_ = 0.0 if self.exact_ else self._measured_gap(rows)
+        self._fitted_contamination = self.contamination
+        vars(self).pop("offset_", None)
         if self.contamination is not None:
             weight = np.ones(len(rows)) if rows.weight is None else rows.weight.numpy()
             scores = self._score_rows(rows.x.numpy())

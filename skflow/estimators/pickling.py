@@ -4,7 +4,7 @@ import torch
 
 from skflow.data.table_schema import TableSchema
 
-FORMAT = 2  # of the state of a fitted flow; another one is refused when loaded
+FORMAT = 3  # of the state of a fitted flow; another one is refused when loaded
 
 
 class ArrayState:

@@ -79,7 +79,7 @@ def test_the_state_of_other_rows_is_plain_too(parameters):
 def test_state_of_another_format_says_what_to_do():
     flow = NormalizingFlow(max_iter=1, random_state=0).fit(RNG.normal(size=(60, 2)))
     state = flow.__getstate__()
-    for form in (1, 3):
+    for form in (1, 2, 4):
         with pytest.raises(
             ValueError, match=f"format {form}, and skflow .*: fit it again, or load"
         ):
