@@ -19,6 +19,7 @@ from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
 from skflow.estimators.answers import FlowAnswers
+from skflow.estimators.changed_parameters import building_parameters, refuse_changes
 from skflow.estimators.failed_fit import keeps_state_on_error
 from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.pickling import ArrayState
@@ -108,13 +109,16 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         ------
         ValueError
             If ``X`` holds NaN or infinity, has fewer than two rows, or lies outside ``bounds``;
-            if all weights are zero.
+            if all weights are zero; if with ``warm_start`` a parameter has changed that says how
+            the model is built, not how it is trained.
         """
         continuing = self.warm_start and hasattr(self, "flow_")
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        if not continuing:
+        if continuing:
+            refuse_changes(self)
+        else:
             self._forget_fit()
         data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
         candidates = (
@@ -151,11 +155,17 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         Returns
         -------
         self : object
+
+        Raises
+        ------
+        ValueError
+            As `fit` with ``warm_start``.
         """
         continuing = hasattr(self, "flow_")
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         if continuing:
+            refuse_changes(self)
             data = self._read_more(X, sample_weight)
             flow, recipe = self._continued()
         else:
@@ -276,6 +286,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         """
         outcome, rows = fitted.outcome, fitted.data.rows
         self._recipe = fitted.recipe
+        self._built_by = building_parameters(self)
         self._noise_seed = seed
         self.flow_ = fitted.flow.eval().requires_grad_(False)
         self.noise_floor_ = fitted.data.floor.width
@@ -295,7 +306,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         if measured:
             self.bound_gap_ = 0.0 if self.exact_ else self._measured_gap(rows)
         self._fitted_contamination = self.contamination
-        vars(self).pop("offset_", None)
+        self.__dict__.pop("offset_", None)
         if self.contamination is not None:
             weight = np.ones(len(rows)) if rows.weight is None else rows.weight.numpy()
             scores = self._score_rows(rows.x.numpy())

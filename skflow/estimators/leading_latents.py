@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
+from skflow.estimators.changed_parameters import plain
 from skflow.estimators.dimension_reduction import ReducingFlow, check_mode
 from skflow.starts.dimension_ranking import GeneratorNorms
 from skflow.transforms import Factors, Funnel
@@ -69,6 +70,7 @@ class LeadingLatents(ReducingFlow):
         if isinstance(n_components, Integral) and int(n_components) > n_latents:
             raise ValueError(f"n_components={n_components} is more than the {n_latents} latents.")
         shorter.n_components_ = shorter._n_shown()
+        shorter._built_by = {**self._built_by, "n_components": plain(n_components)}
         return shorter
 
     # -- there and back -----------------------------------------------------------------------

@@ -71,7 +71,8 @@ class NormalizingFlow(NumericFlow):
     max_time : float, default=None
         Seconds after which training stops with the best weights so far.
     warm_start : bool, default=False
-        Whether `fit` goes on from the present weights.
+        Whether `fit` goes on from the present weights. Then parameters that say how the model is
+        built, not how it is trained, must be those it was built by.
     random_state : int, RandomState instance or None, default=None
         An int gives the same model bit for bit on the same machine.
     device : str, default="auto"

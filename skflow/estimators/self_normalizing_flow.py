@@ -180,6 +180,13 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     n_iter_no_change: int = 5
     tol: float = 1e-3
 
+    _may_change: ClassVar[frozenset[str]] = ImageFlow._may_change | {
+        "reconstruction_weight",
+        "reconstruction_tolerance",
+        "symmetric_reconstruction",
+        "polish_every",
+        "inverse",
+    }
     _parameter_constraints: ClassVar[dict] = {
         **ImageFlow._parameter_constraints,
         "architecture": [StrOptions({"auto", "dense", "conv", "glow"})],
@@ -222,12 +229,15 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
                 f"logdet_gradient={gradient!r} needs dense maps; with architecture='conv' choose "
                 "'exact' or 'self', or architecture='glow'."
             )
+        self._check_inverse(gradient)
+        return gradient
+
+    def _check_inverse(self, gradient: str) -> None:
         if self.inverse == "learned" and gradient != "self":
             raise ValueError(
                 f"inverse='learned' needs logdet_gradient='self'; with {gradient!r} no inverse "
                 "is learned."
             )
-        return gradient
 
     def _plan(self, n_rows, n_features):
         architecture = self._architecture()
@@ -293,6 +303,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     def _continued(self):
         """On a warm start the learned inverse goes by the present options."""
         flow, recipe = copy.deepcopy(self.flow_), self._recipe
+        self._check_inverse(recipe["plan"]["logdet_gradient"])
         chosen = self._inverse_options()
         for layer in flow.modules():
             if hasattr(layer, "n_refreshes"):
