@@ -23,13 +23,14 @@ from skflow.estimators.changed_parameters import building_parameters, refuse_cha
 from skflow.estimators.failed_fit import keeps_state_on_error
 from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.pickling import ArrayState
-from skflow.estimators.progress import Progress
+from skflow.estimators.progress import Progress, ToldRows
+from skflow.estimators.snapshots import Snapshots
 from skflow.estimators.validation import check_bounds, check_weight, check_within, warn_of_repeats
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
-from skflow.training.state import Epoch, Outcome
+from skflow.training.state import Epoch
 
 ROUNDING = 1e-12  # of a score, relative to its size
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
@@ -126,13 +127,16 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         )
         if not self.early_stopping:  # nothing to choose by
             candidates = candidates[:1]
-        progress = Progress(self, X, y, max_epochs=self.max_iter * len(candidates))
+        held_out = data.held_out if self.early_stopping or data.given else None
+        told = ToldRows(self, X, y, data.rows if held_out is None else held_out, given=data.given)
+        progress = Progress(self, told, Snapshots(self, training_seed))
+        progress.begin(max_epochs=self.max_iter * len(candidates))
         share = self._share_of_time(continuing=continuing) / len(candidates)
         fitted = self._best_trained(candidates, data, share, training_seed, progress)
         self._n_passes, self._optimizer_state = 0, None
         self._publish(fitted, training_seed)
         progress.end()
-        self._warn_of(fitted.outcome)
+        self._warn_of(fitted)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -182,6 +186,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         self._publish(fitted, training_seed, measured=not continuing)
         self._n_passes = n_passes + 1
         self._optimizer_state = fitted.outcome.optimizer_state
+        self._warn_of(fitted)
         return self
 
     # -- read ---------------------------------------------------------------------------------
@@ -241,12 +246,20 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         data = data if self.early_stopping else data.all_to_train()
         settings = self._settings(data, share_of_time)
         trained: list[Fitted] = []
+        interrupted = False
         for flow, recipe in candidates:
             started = Fitted(flow, data, recipe)
-            trained.append(fit_flow(started, settings, seed, progress.after_epoch(started)))
-            if progress.stopped or trained[-1].outcome.interrupted:
+            try:
+                trained.append(fit_flow(started, settings, seed, progress.after_epoch))
+                interrupted = trained[-1].outcome.interrupted
+            except KeyboardInterrupt:  # before its first epoch
+                if not trained:
+                    raise
+                interrupted = True
+            if progress.stopped or interrupted:
                 break
-        return max(trained, key=lambda fitted: fitted.outcome.best_score)
+        best = max(trained, key=lambda fitted: fitted.outcome.best_score)
+        return replace(best, outcome=replace(best.outcome, interrupted=interrupted))
 
     def _settings(self, data: FitData, share_of_time: float = 1.0) -> Settings:
         n, d = data.train.x.shape
@@ -314,7 +327,8 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             # A little lower: the row whose score it is may score otherwise by rounding elsewhere.
             self.offset_ = quantile - ROUNDING * (1 + abs(quantile))
 
-    def _warn_of(self, outcome: Outcome) -> None:
+    def _warn_of(self, fitted: Fitted) -> None:
+        outcome = fitted.outcome
         if outcome.n_rollbacks:
             warnings.warn(
                 f"the loss was not finite in {outcome.n_rollbacks} epochs; training went back to "
@@ -325,8 +339,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             )
         if outcome.interrupted:
             warnings.warn(
-                f"training was interrupted in epoch {len(outcome.history) + 1}; the best weights "
-                "so far are kept.",
+                "training was interrupted; the best weights so far are kept.",
                 ConvergenceWarning,
                 stacklevel=5,
             )

@@ -347,8 +347,11 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             Fitted(flow, data),
             replace(settings, max_iter=ceil(self.pretrain_fraction * self.max_iter)),
             int(torch.randint(2**31 - 1, (), generator=generator)),
-        ).flow
-        return log_derivative_contributions(pretrained.cpu().eval().requires_grad_(False), rows)
+        )
+        if pretrained.outcome.interrupted:  # nothing to keep before the ranking is done
+            raise KeyboardInterrupt
+        flow = pretrained.flow.cpu().eval().requires_grad_(False)
+        return log_derivative_contributions(flow, rows)
 
     # -- training and after -------------------------------------------------------------------
 

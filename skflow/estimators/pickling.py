@@ -3,8 +3,11 @@
 import torch
 
 from skflow.data.table_schema import TableSchema
+from skflow.estimators.failed_fit import FOR_TEARDOWN
 
 FORMAT = 3  # of the state of a fitted flow; another one is refused when loaded
+
+VOLATILE = ("_optimizer_state", "_skl_callbacks", "_parent_callback_ctx", *FOR_TEARDOWN)
 
 
 class ArrayState:
@@ -13,7 +16,7 @@ class ArrayState:
     def __getstate__(self):
         """Arrays and plain values: weights as numpy, no device, callbacks or optimizer."""
         state = super().__getstate__().copy()
-        for volatile in ("_optimizer_state", "_skl_callbacks"):
+        for volatile in VOLATILE:
             state.pop(volatile, None)
         flow = state.pop("flow_", None)
         if flow is not None:

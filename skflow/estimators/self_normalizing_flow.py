@@ -326,6 +326,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             (m.inverse_error() for m in layers if hasattr(m, "inverse_error")), default=0.0
         )
         self.n_refreshes_ = sum(getattr(m, "n_refreshes", 0) for m in layers)
+
+    def _warn_of(self, fitted):
+        super()._warn_of(fitted)
         if self.inverse_error_ > INACCURATE:
             warnings.warn(
                 f"a learned inverse is off by {self.inverse_error_:.2g} of its size. Scores and "

@@ -67,7 +67,7 @@ def fit_flow(
     fitted: Fitted,
     settings: Settings,
     seed: int,
-    on_epoch: Callable[[Epoch, Callable[[], Flow]], bool] = lambda epoch, flow: False,
+    on_epoch: Callable[[Epoch, Callable[[], Fitted]], bool] = lambda epoch, so_far: False,
     optimizer_state: dict | None = None,
 ) -> Fitted:
     """Train the learned part of a flow; the fixed part stays in float64.
@@ -81,8 +81,8 @@ def fit_flow(
     settings : Settings
     seed : int
     on_epoch : callable
-        Called with every `Epoch` and a function that gives the flow that it judged; returning True
-        stops the training.
+        Called with every `Epoch` and a function that gives the flow that it judged, with the
+        history up to there; returning True stops the training.
     optimizer_state : dict, optional
         Of an earlier pass.
     """
@@ -121,7 +121,15 @@ def fit_flow(
         )
 
     def after_epoch(epoch: Epoch, module: Flow) -> bool:
-        return on_epoch(in_units_of_x(epoch), lambda: _with_trained(flow, module))
+        epoch = in_units_of_x(epoch)
+
+        def so_far() -> Fitted:
+            history = [in_units_of_x(one) for one in state.outcome.history]
+            start_score = state.outcome.start_score + held_out_offset
+            reached = Outcome(history, start_score, epoch.validation_score, epoch.epoch)
+            return replace(fitted, flow=_with_trained(flow, module), outcome=reached)
+
+        return on_epoch(epoch, so_far)
 
     outcome = train(state, batches, settings, after_epoch)
     outcome.history = [in_units_of_x(epoch) for epoch in outcome.history]

@@ -76,7 +76,7 @@ def train(
         rule.improved(0, outcome.start_score)
     parameters, device = list(flow.parameters()), state.generator.device
     noise = fresh_noise(state.generator)
-    before = state.good
+    before, epoch = state.good, state.epoch
     try:
         for epoch in range(state.epoch + 1, settings.max_iter + 1) if parameters else ():
             verdict = rule.verdict()
@@ -118,7 +118,8 @@ def train(
                 break
     except KeyboardInterrupt:
         outcome.interrupted = True
-        flow.load_state_dict(before)  # a step may have been cut short
+        if state.epoch < epoch:  # cut short, maybe within a step
+            flow.load_state_dict(before)
     if rule.judges:
         flow.load_state_dict(state.best)
     elif state.epoch and not math.isfinite(mean_log_prob(flow, batches.recent)):
