@@ -1,5 +1,6 @@
 """The layers of FlowifiedMLP, built from a plan of plain values and the start they begin at."""
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -23,6 +24,7 @@ from skflow.transforms.flowified import flowified_convolution
 
 NEGATIVE_SLOPE = 0.5  # of the leaky ReLU in the paper's code
 STRIDE = 2  # of convolutions
+PLAIN_KERNEL = 2  # windows side by side
 
 Built = tuple[Compose, FlowBase]
 
@@ -82,6 +84,53 @@ def flowified_layers(
 
 def _rotation(matrix: Tensor, generator: torch.Generator | None) -> Transform:
     return make_rotation(len(matrix), fixed=matrix, generator=generator)
+
+
+def _n_windows(size: int, kernel_size: int) -> int:
+    """Windows that a convolution has along so many pixels."""
+    return (size - kernel_size) // STRIDE + 1
+
+
+def default_channels(shape: Sequence[int], kernel_size: int) -> list[int]:
+    """As many as a window has values, then half as many, as long as the image can be halved."""
+    channels: list[int] = []
+    n, height, width = shape
+    while min(height, width) >= kernel_size and len(channels) < 2:
+        if kernel_size == PLAIN_KERNEL and (height % STRIDE or width % STRIDE):
+            break  # a row of pixels would be left over
+        n = n * kernel_size**2 // (1 + len(channels))
+        channels.append(n)
+        height, width = (_n_windows(size, kernel_size) for size in (height, width))
+    return channels
+
+
+def convolved_width(
+    shape: Sequence[int], channels: Sequence[int], kernel_size: int
+) -> tuple[int, list[str]]:
+    """Columns behind the convolutions, and in words where they widen.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convolution.
+    """
+    if min(channels, default=1) < 1:
+        raise ValueError(f"n_channels={channels} must be positive.")
+    widens: list[str] = []
+    n, *size = shape
+    if channels and kernel_size > PLAIN_KERNEL:
+        widens.append(f"kernel_size={kernel_size} makes windows overlap")
+    for n_out in channels:
+        if n_out > n * kernel_size**2:
+            widens.append(f"n_channels={channels} widens from {n * kernel_size**2}")
+        size = [_n_windows(one, kernel_size) for one in size]
+        if min(size) < 1:
+            raise ValueError(
+                f"image_shape={shape} is too small for {len(channels)} convolutions of "
+                f"kernel_size={kernel_size}; give fewer n_channels."
+            )
+        n = n_out
+    return n * prod(size), widens
 
 
 def image_layers(plan: dict, generator: torch.Generator | None) -> Built:

@@ -5,7 +5,7 @@ and described by a decoder. The dimensions come in the order of the ranking, so 
 """
 
 from collections.abc import Sequence
-from math import prod
+from math import ceil, prod
 
 import torch
 from torch import Tensor
@@ -85,10 +85,18 @@ def uncut_layers(plan: dict, n_features: int, generator: torch.Generator | None)
 # -- images ---------------------------------------------------------------------------------------
 
 
-def scale_shapes(shape: ImageShape, most: int) -> list[ImageShape]:
+def halved_widths(n_features: int, most: int, least: int) -> list[int]:
+    """Dimensions at every scale: half of those of the one before, and ``least`` of them."""
+    widths = [n_features]
+    while len(widths) < most and max(ceil(widths[-1] / 2), least) < widths[-1]:
+        widths.append(max(ceil(widths[-1] / 2), least))
+    return widths
+
+
+def scale_shapes(shape: ImageShape, most: int, least: int = 1) -> list[ImageShape]:
     """Shapes that the layers of every scale act on: squeezed where that is possible.
 
-    After each but the last the second half of the channels is cut off.
+    After each but the last the second half of the channels is cut off; ``least`` pixels are left.
     """
     shapes: list[ImageShape] = []
     channels, height, width = shape
@@ -99,6 +107,8 @@ def scale_shapes(shape: ImageShape, most: int) -> list[ImageShape]:
             break
         shapes.append((channels, height, width))
         channels = (channels + 1) // 2
+    while prod(shapes[-1]) < least:
+        shapes.pop()
     return shapes
 
 

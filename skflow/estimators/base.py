@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 
 from skflow._compat import CallbackSupportMixin, _fit_context, weighted_quantile
 from skflow.data.fit_data import FitData, merge_repetitions, split_rows
+from skflow.data.limits import check_bounds, check_within, warn_of_repeats
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
 from skflow.estimators.answers import FlowAnswers
@@ -25,7 +26,7 @@ from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.pickling import ArrayState
 from skflow.estimators.progress import Progress, ToldRows
 from skflow.estimators.snapshots import Snapshots
-from skflow.estimators.validation import check_bounds, check_weight, check_within, warn_of_repeats
+from skflow.estimators.validation import check_weight
 from skflow.flow import Flow
 from skflow.training.device import resolve_device
 from skflow.training.fit import Fitted, fit_flow

@@ -6,12 +6,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skflow.estimators.image_flow import ImageFlow
 from skflow.estimators.parameters import ReductionParameters
-from skflow.kernels.moments import ledoit_wolf_intensity, weighted_mean
 from skflow.starts.bases import base_for, check_decoder
-from skflow.transforms import OrthogonalTransform
-from skflow.transforms.noise import fresh_draw, fresh_noise, mean_draw
-
-INITIAL_ROWS = 5_000  # images that the layers take their first scales and axes from
+from skflow.starts.first_axes import set_axes, set_scales_and_axes
+from skflow.transforms.noise import fresh_draw, mean_draw
 
 
 class ReducingFlow(ReductionParameters, ImageFlow):
@@ -29,26 +26,10 @@ class ReducingFlow(ReductionParameters, ImageFlow):
         return start, base_for(self.decoder, base)
 
     def _initialize(self, flow, rows, generator):
-        if self.image_shape is None:  # the layers continue the start, but for the axes of a normal
-            for layer in flow.learned.modules():
-                if isinstance(layer, OrthogonalTransform) and layer.by_data:
-                    layer.initialize(flow.fixed(rows.x)[0], rows.weight)
-            return
-        n = len(rows)
-        order = torch.randperm(n, generator=generator).repeat(-(-INITIAL_ROWS // n))
-        some = rows[order[:INITIAL_ROWS]]
-        fixed, learned = flow.fixed, flow.learned
-        z, _ = fixed(some.x)
-        # Few images span few directions. With noise the rows have the covariance that Ledoit and
-        # Wolf estimate, and no direction is without spread.
-        mean = weighted_mean(z, some.weight)
-        encoded, weight = fixed(rows.x)[0], rows.weight
-        intensity = ledoit_wolf_intensity(encoded - weighted_mean(encoded, weight), weight)
-        spread = (z - mean).square().mean().sqrt()
-        noise = fresh_noise(generator)
-        z = mean + (1 - intensity) ** 0.5 * (z - mean)
-        z = z + intensity**0.5 * spread * noise(z, z.shape[1])
-        learned.initialize(z, some.weight, noise=noise)
+        if self.image_shape is None:
+            set_axes(flow, rows)
+        else:
+            set_scales_and_axes(flow, rows, generator)
 
     def inverse_transform(self, X, *, mode="mean", random_state=None):
         """Rows in data space of latent rows.

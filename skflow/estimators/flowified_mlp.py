@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil, prod
+from math import ceil
 from typing import ClassVar
 
 from skflow._compat import StrOptions
 from skflow.architectures.couplings import network_sizes
 from skflow.architectures.decoders import check_dropped
-from skflow.architectures.flowified_mlp import STRIDE, flowified_layers, image_layers
+from skflow.architectures.flowified_mlp import (
+    convolved_width,
+    default_channels,
+    flowified_layers,
+    image_layers,
+)
 from skflow.estimators.dimension_reduction import ReducingFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastTwo, Auto, Bins
 
 FEW_COLUMNS = 5  # up to here nothing is dropped by default
 MANY_COLUMNS = 16  # most latent dimensions by default
-PLAIN_KERNEL = 2  # windows side by side
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -138,47 +142,18 @@ best_score_, history_, noise_floor_, bounds_, offset_
 
     # -- the recipe ---------------------------------------------------------------------------
 
-    def _narrower(self, size: int) -> int:
-        """Windows that a convolution has along so many pixels."""
-        return (size - self.kernel_size) // STRIDE + 1
-
-    def _channels(self, shape: list[int] | None) -> list[int]:
-        """Channels of the convolutions; none for a table."""
-        if shape is None:
-            return []
-        if not isinstance(self.n_channels, str):
-            return [int(n) for n in self.n_channels]
-        channels: list[int] = []
-        n, height, width = shape
-        while min(height, width) >= self.kernel_size and len(channels) < 2:
-            if self.kernel_size == PLAIN_KERNEL and (height % STRIDE or width % STRIDE):
-                break  # a row of pixels would be left over
-            n = n * self.kernel_size**2 // (1 + len(channels))
-            channels.append(n)
-            height, width = (self._narrower(size) for size in (height, width))
-        return channels
-
     def _plan(self, n_rows, n_features):
         shape = self._image_shape(n_features)
-        channels = self._channels(shape)
+        channels: list[int] = []
         width, widens = n_features, []
-        if min(channels, default=1) < 1:
-            raise ValueError(f"n_channels={channels} must be positive.")
-        if channels:
-            n, *size = shape
-            if self.kernel_size > PLAIN_KERNEL:
-                widens.append(f"kernel_size={self.kernel_size} makes windows overlap")
-            for n_out in channels:
-                if n_out > n * self.kernel_size**2:
-                    widens.append(f"n_channels={channels} widens from {n * self.kernel_size**2}")
-                size = [self._narrower(one) for one in size]
-                if min(size) < 1:
-                    raise ValueError(
-                        f"image_shape={shape} is too small for {len(channels)} convolutions of "
-                        f"kernel_size={self.kernel_size}; give fewer n_channels."
-                    )
-                n = n_out
-            width = n * prod(size)
+        if shape is not None:
+            asked = self.n_channels
+            channels = (
+                default_channels(shape, self.kernel_size)
+                if isinstance(asked, str)
+                else [int(n) for n in asked]
+            )
+            width, widens = convolved_width(shape, channels, self.kernel_size)
         sizes = self.hidden_layer_sizes
         if isinstance(sizes, str):
             few = width <= FEW_COLUMNS

@@ -19,6 +19,7 @@ from skflow.architectures.decoders import (
     check_image_decoder,
 )
 from skflow.architectures.multiscale import (
+    halved_widths,
     image_layers,
     scale_shapes,
     squeeze_orders_of,
@@ -287,20 +288,15 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             "directions": self._ranks_directions(),
         }
         if shape is None:
-            widths = [n_features]
-            while len(widths) < n_scales and max(ceil(widths[-1] / 2), least) < widths[-1]:
-                widths.append(max(ceil(widths[-1] / 2), least))
-            n_left = widths[-1]
+            widths = halved_widths(n_features, n_scales, least)
             check_dropped(self.decoder, max((a - b for a, b in pairwise(widths)), default=0))
         else:
             self._check_image_options()
-            shapes = scale_shapes(tuple(shape), n_scales)
-            while prod(shapes[-1]) < least:
-                shapes.pop()
-            widths, n_left = [prod(s) for s in shapes], prod(shapes[-1])
+            shapes = scale_shapes(tuple(shape), n_scales, least)
+            widths = [prod(s) for s in shapes]
             plan["scale_shapes"] = [list(s) for s in shapes]
             plan["squeeze_orders"] = squeeze_orders_of(plan, torch.zeros(n_features), alike=True)
-        n_prior = ceil(n_left / 2) if self.n_components is None else min(least, n_left)
+        n_prior = ceil(widths[-1] / 2) if self.n_components is None else min(least, widths[-1])
         return {**plan, "widths": widths, "n_prior": n_prior}
 
     def _check_image_options(self):

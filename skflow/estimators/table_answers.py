@@ -8,13 +8,15 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skflow.data.limits import check_within
 from skflow.data.selection import positions
 from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table
 from skflow.estimators.answers import CHUNK_ROWS, FlowAnswers
-from skflow.estimators.validation import check_count, check_table, check_within
+from skflow.estimators.validation import check_count, check_table
 from skflow.transforms.noise import fresh_draw
 from skflow.transforms.tables.density import TableDensity
+from skflow.transforms.tables.typical_values import typical_values
 
 TYPICAL_DRAWS = 64  # that a conditional mean, median or most frequent category is taken over
 STRATEGIES = ("sample", "mean", "median")
@@ -174,25 +176,6 @@ class TableAnswers(FlowAnswers):
         for chunk in gen_batches(len(holes), size):
             copies = np.tile(holes[chunk], (TYPICAL_DRAWS, 1))
             drawn = self._drawn(copies, generator).reshape(TYPICAL_DRAWS, -1, holes.shape[1])
-            done.append(self._typical_of(drawn, holes[chunk], strategy))
+            plans = self.flow_.fixed.plans
+            done.append(typical_values(drawn, holes[chunk], plans, strategy))
         return np.concatenate(done)
-
-    def _typical_of(self, drawn: np.ndarray, values: np.ndarray, strategy: str) -> np.ndarray:
-        typical = values.copy()
-        for i, plan in enumerate(self.flow_.fixed.plans):
-            rows = np.flatnonzero(np.isnan(values[:, i]))
-            own = drawn[:, rows, i]
-            if plan.kind == "categorical":
-                typical[rows, i] = _most_frequent(own)
-            elif plan.kind == "levels" or strategy == "median":
-                # The lower of two middle draws: a value that was drawn.
-                typical[rows, i] = np.quantile(own, 0.5, axis=0, method="lower")
-            else:
-                typical[rows, i] = own.mean(0)
-        return typical
-
-
-def _most_frequent(codes: np.ndarray) -> np.ndarray:
-    """Most frequent code of every column of (draws, n)."""
-    n_levels = int(codes.max(initial=0)) + 1
-    return (codes[..., None] == np.arange(n_levels)).sum(0).argmax(1)
