@@ -114,8 +114,8 @@ def test_probabilities_of_all_images_add_up(shape, dequantization):
     assert values == sorted(values)
 
 
-def test_equal_weights_change_nothing_at_the_start(digits):
-    weight = torch.full((80,), 3.0, dtype=torch.float64)
+def test_weights_of_one_change_nothing_at_the_start(digits):
+    weight = torch.ones(80, dtype=torch.float64)  # a weight is a number of rows
     flows = [make_flow(digits[:80], (1, 8, 8), weight=w, n_layers=1) for w in (None, weight)]
     scores = [f.log_prob(digits[80:90], noise=shared_noise(generator(1))) for f in flows]
     torch.testing.assert_close(*scores, atol=1e-6, rtol=0)
