@@ -8,6 +8,7 @@ import numpy as np
 from skflow.data.column_kinds import numeric_kind
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.column_schema import ColumnSchema
+from skflow.data.column_statements import ColumnStatements, Statements
 from skflow.data.selection import in_words
 from skflow.data.table_schema import TableSchema
 
@@ -18,12 +19,7 @@ NEARLY_UNIQUE = 0.5  # categories per known cell: with more a column is an id
 def plan_columns(
     values: np.ndarray,
     schema: TableSchema,
-    *,
-    ordinal: Sequence[int],
-    bounds: dict[int, tuple[float, float]],
-    symmetric: Sequence[int],
-    exchangeable: Sequence[Sequence[int]],
-    periodic: dict[int, float],
+    statements: ColumnStatements,
     weight: np.ndarray | None = None,
 ) -> list[ColumnPlan]:
     """Detect the kind of every column of the coded rows ``values`` (n, d), weighted (n,).
@@ -33,8 +29,9 @@ def plan_columns(
     ValueError
         If a column holds nothing, or cannot be what the user said it is.
     """
-    together = [i for group in exchangeable for i in group]
-    if len(set(together)) < len(together) or any(len(group) < 2 for group in exchangeable):
+    groups = statements.exchangeable
+    together = [i for group in groups for i in group]
+    if len(set(together)) < len(together) or any(len(group) < 2 for group in groups):
         raise ValueError("exchangeable must be disjoint groups of two columns or more.")
     plans = []
     for i, column in enumerate(schema.columns):
@@ -43,24 +40,16 @@ def plan_columns(
         missing = len(known) < len(values)
         if not len(known):
             raise ValueError(f"column {column.name!r} has no value in any row; drop it.")
-        special = {
-            "ordinal_features": i in ordinal,
-            "bounds": i in bounds,
-            "symmetric": i in symmetric,
-            "exchangeable": i in together,
-            "periodic": i in periodic,
-        }
-        if column.categories is not None and not (column.ordered or special["ordinal_features"]):
-            for name, said in special.items():
-                if said:
-                    check_takes_numbers(column, name, ordered=False)
+        said = statements.of(i)
+        if column.categories is not None and not (column.ordered or said.ordinal):
+            for name in said.on_numbers:
+                check_takes_numbers(column, name, ordered=False)
             plans.append(
                 ColumnPlan("categorical", n_levels=len(column.categories), missing=missing)
             )
             continue
         counts = None if weight is None else weight[here]
-        limits, period = bounds.get(i), periodic.get(i, 0.0)
-        plans.append(_numeric_plan(known, counts, column, special, missing, limits, period))
+        plans.append(_numeric_plan(known, counts, column, said, missing=missing))
     warn_of_ids(plans, values, schema)
     return plans
 
@@ -88,11 +77,18 @@ def warn_of_ids(plans: Sequence[ColumnPlan], values: np.ndarray, schema: TableSc
         )
 
 
-def _numeric_plan(known, weight, column, special, missing, bounds, period) -> ColumnPlan:
-    name = column.name
-    ordered = column.categories is not None or special["ordinal_features"]
-    if special["symmetric"]:
-        if bounds is not None or special["exchangeable"] or period or ordered:
+def _numeric_plan(
+    known: np.ndarray,
+    weight: np.ndarray | None,
+    column: ColumnSchema,
+    said: Statements,
+    *,
+    missing: bool,
+) -> ColumnPlan:
+    name, bounds, period = column.name, said.bounds, said.period
+    ordered = column.categories is not None or said.ordinal
+    if said.symmetric:
+        if bounds is not None or said.exchangeable or period or ordered:
             raise ValueError(f"column {name!r} is symmetric: it can be nothing else.")
         known, bounds = np.abs(known), (0.0, np.inf)
     if column.categories is not None:  # ordered categories: all are levels, seen or not
@@ -100,7 +96,7 @@ def _numeric_plan(known, weight, column, special, missing, bounds, period) -> Co
         return ColumnPlan("levels", levels=levels, missing=missing)
     found = numeric_kind(known, weight, ordinal=ordered)
     points = found.kind == "continuous" and not found.atoms
-    if special["exchangeable"] and (missing or bounds is not None or period or not points):
+    if said.exchangeable and (missing or bounds is not None or period or not points):
         raise ValueError(
             f"column {name!r} is exchangeable: it must be complete, without bounds, and "
             "continuous; add noise of the width of its steps where values repeat."
@@ -127,7 +123,7 @@ def _numeric_plan(known, weight, column, special, missing, bounds, period) -> Co
         levels=found.levels,
         atoms=found.atoms,
         missing=missing,
-        symmetric=special["symmetric"],
+        symmetric=said.symmetric,
         per_unit=found.per_unit,
         tolerance=found.tolerance,
         bounds=(-np.inf, np.inf) if bounds is None else bounds,

@@ -6,6 +6,7 @@ from sklearn.utils.validation import validate_data
 from skflow.architectures.couplings import network_sizes
 from skflow.architectures.table import TablePlan
 from skflow.data.column_detection import check_takes_numbers, describe, plan_columns
+from skflow.data.column_statements import ColumnStatements
 from skflow.data.noise_floor import NoiseFloor
 from skflow.data.repeated_table_rows import table_groups
 from skflow.data.selection import column_bounds, positions
@@ -70,8 +71,9 @@ class TableModel(SurVAEModel):
         """A latent class model of the columns' scores."""
         said, (n_rows, _) = self.estimator, data.shape
         hidden = network_sizes(said.hidden_layer_sizes, n_rows)
-        columns, groups = self._column_plans(data.rows)
-        plan = TablePlan(columns, groups, said.max_mixture_components, hidden)
+        stated, rows = self._statements(), data.rows
+        columns = plan_columns(rows.x.numpy(), said._schema, stated, rows.weight_array())
+        plan = TablePlan(columns, stated.exchangeable, said.max_mixture_components, hidden)
         start = choose_table_start(plan, data, rng, generator)
         plan = start.completed(plan)
         return start.flow(), self.recipe(plan, n_classes=plan.n_classes)
@@ -80,24 +82,20 @@ class TableModel(SurVAEModel):
         said = self.estimator
         return positions(said.ordinal_features, said._names, "ordinal_features")
 
-    def _column_plans(self, rows):
+    def _statements(self) -> ColumnStatements:
         said, names = self.estimator, self.estimator._names
         groups = [positions(group, names, "exchangeable") for group in (said.exchangeable or ())]
         periodic = {
             positions([name], names, "periodic")[0]: period
             for name, period in (said.periodic or {}).items()
         }
-        plans = plan_columns(
-            rows.x.numpy(),
-            said._schema,
+        return ColumnStatements(
             ordinal=self._ordinal(),
             bounds=column_bounds(said.bounds, names),
             symmetric=positions(said.symmetric, names, "symmetric"),
             exchangeable=groups,
             periodic=periodic,
-            weight=rows.weight_array(),
         )
-        return plans, groups
 
     def fitted_attributes(self):
         """What was detected, by column."""

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from skflow.kernels.rational_quadratic import Bin
 
-def evaluate(position, left, width, bottom, height, slope0, slope1):
+
+def evaluate(position: Tensor, at: Bin) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
     """`rational_quadratic.forward_in_bin`, and what `gradient` needs of the way there.
 
     Returns
@@ -12,6 +14,7 @@ def evaluate(position, left, width, bottom, height, slope0, slope1):
     z, log_derivative : Tensor
     saved : tuple of Tensor
     """
+    left, width, bottom, height, slope0, slope1 = at
     xi = (position - left) / width
     s = height / width
     t = xi * (1 - xi)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from skflow.kernels.bin_gradient import evaluate, gradient
-from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin
 
 
 def _locate(share, cumulated, index):
@@ -49,7 +49,8 @@ class _FusedSpline(torch.autograd.Function):
         slope1 = MIN_SLOPE + F.softplus(raw1 + SLOPE_OFFSET)
 
         left = base + scale * before_x
-        z, log_derivative, saved = evaluate(position, left, width, bottom, height, slope0, slope1)
+        at = Bin(left, width, bottom, height, slope0, slope1)
+        z, log_derivative, saved = evaluate(position, at)
 
         ctx.save_for_backward(
             inside, index, share_x, share_y, share_x_at, before_x, share_y_at, before_y,

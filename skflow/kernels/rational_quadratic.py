@@ -14,17 +14,31 @@ Gregory, Delbourgo (1982), "Piecewise Rational Quadratic Interpolation to Monoto
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 MIN_BIN = 1e-3  # smallest share of the interval a bin may take
 MIN_SLOPE = 1e-3  # smallest derivative at a knot
 SLOPE_OFFSET = math.log(math.expm1(1.0 - MIN_SLOPE))  # softplus(offset) = 1 - MIN_SLOPE
 
 
-def forward_in_bin(x, left, width, bottom, height, slope0, slope1):
+class Bin(NamedTuple):
+    """A rectangle that the curve crosses, from its lower left to its upper right corner."""
+
+    left: Tensor
+    width: Tensor
+    bottom: Tensor
+    height: Tensor
+    slope0: Tensor  # at the left end
+    slope1: Tensor
+
+
+def forward_in_bin(x: Tensor, at: Bin) -> tuple[Tensor, Tensor]:
     """Value and log-derivative at ``x`` inside its bin: equations 4 and 5 of the paper."""
+    left, width, bottom, height, slope0, slope1 = at
     xi = (x - left) / width
     s = height / width
     t = xi * (1 - xi)
@@ -34,8 +48,9 @@ def forward_in_bin(x, left, width, bottom, height, slope0, slope1):
     return z, 2 * s.log() + numerator.log() - 2 * denominator.log()
 
 
-def inverse_in_bin(z, left, width, bottom, height, slope0, slope1):
+def inverse_in_bin(z: Tensor, at: Bin) -> Tensor:
     """Solve the quadratic of equations 6 to 8 for ``x``, in the form that does not cancel."""
+    left, width, bottom, height, slope0, slope1 = at
     s = height / width
     r = (z - bottom) / height  # share of the bin's height, in [0, 1]
     curvature = (slope0 + slope1 - 2 * s) * r
@@ -56,7 +71,7 @@ def _knots(unnormalised, bound):
 
 
 def _bins_at(position, widths, heights, slopes, bound, *, invert):
-    """Gather, for every position, the six numbers that describe its bin."""
+    """Gather the bin of every position."""
     sizes_x, knots_x = _knots(widths, bound)
     sizes_y, knots_y = _knots(heights, bound)
     derivatives = MIN_SLOPE + F.softplus(slopes + SLOPE_OFFSET)
@@ -69,13 +84,13 @@ def _bins_at(position, widths, heights, slopes, bound, *, invert):
         shape = (values.shape[0], *index.shape[1:])
         return values.expand(shape).gather(0, index)[0]
 
-    return (
-        pick(knots_x, index),
-        pick(sizes_x, index),
-        pick(knots_y, index),
-        pick(sizes_y, index),
-        pick(derivatives, index),
-        pick(derivatives, index + 1),
+    return Bin(
+        left=pick(knots_x, index),
+        width=pick(sizes_x, index),
+        bottom=pick(knots_y, index),
+        height=pick(sizes_y, index),
+        slope0=pick(derivatives, index),
+        slope1=pick(derivatives, index + 1),
     )
 
 
@@ -90,7 +105,7 @@ def spline_forward(x, widths, heights, slopes, bound):
     # Clamped before the arithmetic and selected after it: the other order gives NaN gradients.
     clamped = x.clamp(-bound, bound)
     z, log_derivative = forward_in_bin(
-        clamped, *_bins_at(clamped, widths, heights, slopes, bound, invert=False)
+        clamped, _bins_at(clamped, widths, heights, slopes, bound, invert=False)
     )
     return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
 
@@ -99,5 +114,5 @@ def spline_inverse(z, widths, heights, slopes, bound):
     """The inverse map, in closed form."""
     inside = (z > -bound) & (z < bound)
     clamped = z.clamp(-bound, bound)
-    x = inverse_in_bin(clamped, *_bins_at(clamped, widths, heights, slopes, bound, invert=True))
+    x = inverse_in_bin(clamped, _bins_at(clamped, widths, heights, slopes, bound, invert=True))
     return torch.where(inside, x, z)

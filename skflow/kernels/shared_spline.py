@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 from skflow.kernels.bin_gradient import evaluate, gradient
-from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin
 
 
 class _SharedSpline(torch.autograd.Function):
@@ -24,7 +24,8 @@ class _SharedSpline(torch.autograd.Function):
         width = knots_x.diff(dim=1).gather(1, index)
         height = knots_y.diff(dim=1).gather(1, index)
         ends = slopes.gather(1, index), slopes[:, 1:].gather(1, index)
-        z, log_derivative, saved = evaluate(position, left, width, bottom, height, *ends)
+        at = Bin(left, width, bottom, height, *ends)
+        z, log_derivative, saved = evaluate(position, at)
         ctx.save_for_backward(inside, index, *saved)
         ctx.n_knots = knots_x.shape[1]
         return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)

@@ -12,6 +12,7 @@ arXiv:2205.15209.
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -98,10 +99,16 @@ def _singular_values(weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return u, s, vt
 
 
+class _MapSize(NamedTuple):
+    """Channels before and after a linear map, and the positions at which it is applied."""
+
+    n_in: int
+    n_out: int
+    n_positions: int
+
+
 def _linear_steps(
-    n_in: int,
-    n_out: int,
-    n_positions: int,
+    size: _MapSize,
     weight: Tensor | None,
     bias: Tensor | None,
     decoder: DecoderFactory,
@@ -109,6 +116,7 @@ def _linear_steps(
     generator: torch.Generator | None,
 ) -> list[Transform]:
     """``z = W x + b`` at every position, rows laid out as (channels, positions)."""
+    n_in, n_out, n_positions = size
     first: Transform
     last: Transform
     if weight is None:
@@ -186,7 +194,9 @@ def flowified_linear(
         network = MLP(n_in, 2, n_out - n_in, hidden_layer_sizes, generator=generator)
     if weight is not None and weight.shape != (n_out, n_in):
         raise ValueError(f"expected a weight ({n_out}, {n_in}), got {tuple(weight.shape)}")
-    layer = Compose(_linear_steps(n_in, n_out, 1, weight, bias, decoder, network, generator))
+    layer = Compose(
+        _linear_steps(_MapSize(n_in, n_out, 1), weight, bias, decoder, network, generator)
+    )
     return layer if weight is None else layer.to(weight)
 
 
@@ -249,9 +259,7 @@ def flowified_convolution(
                 decoder or gaussian_decoder(hidden_layer_sizes, generator),
             ),
             *_linear_steps(
-                n_in,
-                n_out,
-                n_positions,
+                _MapSize(n_in, n_out, n_positions),
                 None if weight is None else weight.flatten(1),
                 bias,
                 decoder or image_decoder,

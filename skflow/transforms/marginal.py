@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from skflow.kernels.moments import n_rows, weighted_moments
-from skflow.kernels.rational_quadratic import forward_in_bin, inverse_in_bin
+from skflow.kernels.rational_quadratic import Bin, forward_in_bin, inverse_in_bin
 from skflow.transforms.base import DimensionwiseTransform
 
 
@@ -89,7 +89,7 @@ class MarginalSpline(DimensionwiseTransform):
         self.slopes.copy_(torch.cat([ends[:, :1], inner, ends[:, 1:]], 1))
         return self._forward(x, context, noise)[0]
 
-    def _bins_at(self, position: Tensor, knots: Tensor):
+    def _bins_at(self, position: Tensor, knots: Tensor) -> Bin:
         index = torch.searchsorted(knots[:, 1:-1].contiguous(), position, right=True)
 
         def pick(values: Tensor, at: Tensor) -> Tensor:
@@ -98,13 +98,14 @@ class MarginalSpline(DimensionwiseTransform):
         left, bottom = pick(self.knots_x, index), pick(self.knots_z, index)
         width = pick(self.knots_x, index + 1) - left
         height = pick(self.knots_z, index + 1) - bottom
-        return left, width, bottom, height, pick(self.slopes, index), pick(self.slopes, index + 1)
+        slopes = pick(self.slopes, index), pick(self.slopes, index + 1)
+        return Bin(left, width, bottom, height, *slopes)
 
     def _forward_per_dimension(self, x, context):
         x = x.T.contiguous()
         low, high = self.knots_x[:, :1], self.knots_x[:, -1:]
         clamped = torch.minimum(torch.maximum(x, low), high)
-        z, log_derivative = forward_in_bin(clamped, *self._bins_at(clamped, self.knots_x))
+        z, log_derivative = forward_in_bin(clamped, self._bins_at(clamped, self.knots_x))
         tail_slope = torch.where(x < low, self.tails[:, :1], self.tails[:, 1:])
         outside = x != clamped
         z = z + (x - clamped) * tail_slope
@@ -114,6 +115,6 @@ class MarginalSpline(DimensionwiseTransform):
         z = z.T.contiguous()
         low, high = self.knots_z[:, :1], self.knots_z[:, -1:]
         clamped = torch.minimum(torch.maximum(z, low), high)
-        x = inverse_in_bin(clamped, *self._bins_at(clamped, self.knots_z))
+        x = inverse_in_bin(clamped, self._bins_at(clamped, self.knots_z))
         tail_slope = torch.where(z < low, self.tails[:, :1], self.tails[:, 1:])
         return (x + (z - clamped) / tail_slope).T
