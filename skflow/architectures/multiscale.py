@@ -15,6 +15,7 @@ from skflow.architectures.decoders import initialized_decoder, split
 from skflow.architectures.funnel import channel_decoder
 from skflow.architectures.glow import ImageShape, glow_coupling
 from skflow.distributions import Decoder, FlowBase, StandardDecoder, StandardNormal
+from skflow.flow import Flow
 from skflow.transforms import (
     ActNorm,
     Autoregressive,
@@ -26,6 +27,7 @@ from skflow.transforms import (
     Transform,
     squeeze_order,
 )
+from skflow.transforms.noise import Draw
 
 Built = tuple[Compose, FlowBase]
 
@@ -208,3 +210,18 @@ def _with_image_prior(steps, n_left: int, plan: dict, generator) -> Built:
     family, hidden = make_family(plan["bijection"], plan["n_bins"]), plan["hidden_layer_sizes"]
     mixing = coupling_stack(k, plan["n_layers"], family, hidden, generator)
     return Compose([*steps, mixing]), StandardNormal(k).double()
+
+
+def decode_first(flow: Flow, z: Tensor, order: Tensor, draw: Draw, n_draws: int) -> Tensor:
+    """Rows of the first latents in ``order``, averaged over draws of what these leave open."""
+    back, k = order.argsort(), z.shape[1]
+    rest = None
+    if k < len(order):
+        rest = flow.base.reordered(order).conditional(k, [1], torch.Generator()).to(z)
+    elif not any(isinstance(layer, Funnel | Factors) for layer in flow.modules()):
+        n_draws = 1  # nothing is open
+    total = torch.zeros((), dtype=z.dtype, device=z.device)
+    for _ in range(n_draws):
+        latent = z if rest is None else torch.cat([z, draw(rest, z)], 1)
+        total = total + flow.decode(latent[:, back], draw=draw)
+    return total / n_draws

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from math import ceil
-from numbers import Integral, Real
+from numbers import Real
 from typing import ClassVar
 
 import torch
@@ -12,11 +12,11 @@ from skflow._compat import Interval, StrOptions
 from skflow.architectures.couplings import network_sizes
 from skflow.architectures.decoders import IMAGE_DECODERS, check_dropped, check_image_decoder
 from skflow.architectures.funnel import convolutional_funnel_layers, funnel_layers
+from skflow.architectures.latent_width import latent_width
 from skflow.estimators.dimension_reduction import ReducingFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins
 
 SHARES = (1 / 2, 1 / 4, 1 / 8)  # of the columns, for n_components="auto"
-ROUNDING = 1e-9  # 0.55 of 100 columns are 55
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -136,16 +136,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     def _widths(self, n_features: int) -> list[int]:
         """Latent widths to try; the first one where nothing is held out."""
         n_components = self.n_components
-        if n_components == "auto":
+        if isinstance(n_components, str):
             return list(dict.fromkeys(ceil(n_features * share) for share in SHARES))
-        if isinstance(n_components, Integral):
-            if int(n_components) > n_features:
-                raise ValueError(
-                    f"n_components={n_components} is more than the {n_features} columns of X; "
-                    "lower it, or give a share such as 0.5."
-                )
-            return [int(n_components)]
-        return [ceil(float(n_components) * n_features - ROUNDING)]
+        return [latent_width(n_components, n_features)]
 
     def _plan(self, n_rows, n_features):
         return self._plans(n_rows, n_features)[0]

@@ -7,12 +7,12 @@ import torch
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skflow.architectures.multiscale import decode_first
 from skflow.data.rows import Rows
 from skflow.estimators.changed_parameters import plain
 from skflow.estimators.dimension_reduction import ReducingFlow, check_mode
 from skflow.starts.dimension_ranking import GeneratorNorms
-from skflow.transforms import Factors, Funnel
-from skflow.transforms.noise import Draw, fresh_draw
+from skflow.transforms.noise import fresh_draw
 
 MEAN_DRAWS = 64  # that the mean of what a latent row leaves open is taken over
 ROUNDING = 1e-9
@@ -122,21 +122,8 @@ class LeadingLatents(ReducingFlow):
         else:
             seed, n_draws = self._noise_seed, MEAN_DRAWS
         generator = torch.Generator(self._device()).manual_seed(seed)
-        return self._decode_rows(X, lambda z: self._completed(z, fresh_draw(generator), n_draws))
-
-    def _completed(self, z: torch.Tensor, draw: Draw, n_draws: int) -> torch.Tensor:
-        """Rows of the first latents, averaged over draws of what these leave open."""
-        order = torch.as_tensor(self.latent_order_, device=z.device)
-        back, k = order.argsort(), z.shape[1]
-        if k == len(order):
-            if not any(isinstance(m, Funnel | Factors) for m in self.flow_.modules()):
-                n_draws = 1  # nothing is open
-            rest = None
-        else:
-            base = self.flow_.base.reordered(order)
-            rest = base.conditional(k, [1], torch.Generator()).to(z)
-        total = 0
-        for _ in range(n_draws):
-            latent = z if rest is None else torch.cat([z, draw(rest, z)], 1)
-            total = total + self.flow_.decode(latent[:, back], draw=draw)
-        return total / n_draws
+        order, draw = (
+            torch.as_tensor(self.latent_order_, device=self._device()),
+            fresh_draw(generator),
+        )
+        return self._decode_rows(X, lambda z: decode_first(self.flow_, z, order, draw, n_draws))

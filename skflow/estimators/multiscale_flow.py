@@ -18,6 +18,7 @@ from skflow.architectures.decoders import (
     check_dropped,
     check_image_decoder,
 )
+from skflow.architectures.latent_width import latent_width
 from skflow.architectures.multiscale import (
     halved_widths,
     image_layers,
@@ -46,7 +47,6 @@ from skflow.transforms import Permutation
 BY_DIRECTION = ("entropy", "variance")
 WITH_FACTORS = ("lowrank", "vae")
 SCALES = ((64, 1), (300, 2))  # columns below which so many scales are the default; beyond, 3
-ROUNDING = 1e-9  # 0.07 of 100 columns are 7
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -253,16 +253,9 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     def _least_width(self, n_features: int) -> int:
         """Latents that the cuts have to leave."""
         wanted = self.n_components
-        if not isinstance(wanted, Integral):
-            if wanted is None or self.prior == "normal":
-                return 1
-            return ceil(wanted * n_features - ROUNDING)
-        if int(wanted) > n_features:
-            raise ValueError(
-                f"n_components={wanted} is more than the {n_features} columns of X; "
-                "lower it, or give a share such as 0.5."
-            )
-        return int(wanted)
+        if wanted is None or (self.prior == "normal" and not isinstance(wanted, Integral)):
+            return 1
+        return latent_width(wanted, n_features)
 
     def _plan(self, n_rows, n_features):
         shape = self._image_shape(n_features)

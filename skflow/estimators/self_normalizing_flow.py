@@ -5,11 +5,15 @@ import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from skflow._compat import StrOptions
+from skflow.architectures.learned_inverses import (
+    condition_number,
+    polish_inverses,
+    set_inverse_options,
+)
 from skflow.architectures.self_normalizing import (
     EXACT_CONVOLUTION,
     convolutional_layers,
@@ -20,13 +24,6 @@ from skflow.architectures.self_normalizing import (
 from skflow.estimators.image_flow import ImageFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, NonNegative, Positive
 from skflow.training.device import resolve_device
-from skflow.transforms import (
-    FactorisedTransform,
-    LULinear,
-    Reconstruction,
-    SelfNormalizingConvolution,
-    SelfNormalizingLinear,
-)
 
 PAPER_WEIGHT, POLISHED_WEIGHT = 1.0, 0.1  # of the reconstruction loss
 INACCURATE = 0.1  # of a learned inverse: beyond, its samples are not those of the density
@@ -305,20 +302,11 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         flow, recipe = copy.deepcopy(self.flow_), self._recipe
         self._check_inverse(recipe["plan"]["logdet_gradient"])
         chosen = self._inverse_options()
-        for layer in flow.modules():
-            if hasattr(layer, "n_refreshes"):
-                layer.n_refreshes = 0
-            if isinstance(layer, SelfNormalizingLinear | SelfNormalizingConvolution):
-                layer.reconstruction = Reconstruction(**chosen["reconstruction"])
-                layer.learned_inverse = chosen["learned_inverse"]
-            if isinstance(layer, SelfNormalizingLinear):
-                layer.polish_every = chosen["polish_every"]
+        set_inverse_options(flow, chosen)
         return flow, {**recipe, "plan": {**recipe["plan"], **chosen}}
 
     def _publish(self, fitted, seed, *, measured=True):
-        for layer in fitted.flow.modules():
-            if isinstance(layer, SelfNormalizingLinear) and layer.polish_every:
-                layer.polish()
+        polish_inverses(fitted.flow)
         super()._publish(fitted, seed, measured=measured)
         layers = list(self.flow_.modules())
         self.logdet_gradient_ = self._recipe["plan"]["logdet_gradient"]
@@ -342,10 +330,4 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     def condition_number_(self) -> float:
         """Largest condition number of a layer's matrix; computed when asked for."""
         check_is_fitted(self, "flow_")
-        numbers = [1.0]
-        for layer in self.flow_.modules():
-            if isinstance(layer, FactorisedTransform):
-                numbers.append(float(torch.linalg.cond(layer.matrix())))
-            elif isinstance(layer, LULinear):
-                numbers.append(float(torch.linalg.cond(layer.weight)))
-        return max(numbers)
+        return condition_number(self.flow_)

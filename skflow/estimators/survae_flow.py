@@ -70,39 +70,22 @@ class SurVAEFlow(TableAnswers, BaseFlow):
     max_mixture_components : int, default=32
         Most classes of a table's start.
     contamination : float in (0, 0.5], default=None
-        Share of outliers. When set, the estimator is an outlier detector too: `predict`,
-        `fit_predict`, `decision_function`.
     max_iter : int, default=100
-        Most passes over the rows.
     batch_size : int or "auto", default="auto"
-        Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
     learning_rate_init : float or "auto", default="auto"
         AdamW's step after the warm-up: 3e-3 for tables, else 1e-3.
     weight_decay : float, default=1e-4
-        On the networks' matrices.
     early_stopping : bool, default=True
-        Hold out rows, stop when they stop improving and keep the best weights, the start counting
-        as epoch 0. With False all rows are trained on for ``max_iter`` epochs.
     validation_fraction : float, default=0.1
-        Share of the rows held out, at least five rows. Below 20 rows nothing is held out and the
-        flow stays at its start.
     n_iter_no_change : int, default=10
-        Epochs without improvement after which the step is cut; after the third time training ends.
     tol : float, default=1e-4
-        Smallest improvement of the held-out score that counts, in nats.
     max_time : float, default=None
-        Seconds after which training stops with the best weights so far.
     warm_start : bool, default=False
-        Whether `fit` goes on from the present weights. Then parameters that say how the model is
-        built, not how it is trained, must be those it was built by.
     random_state : int, RandomState instance or None, default=None
-        An int gives the same model bit for bit on the same machine.
     device : str, default="auto"
-        "auto" is CUDA where there is one. Any torch device string.
     dtype : {"float32", "float64"}, default="float32"
-        Precision of the training. Scores are computed in float64.
     verbose : int, default=0
-        Print the progress every tenth epoch; at 10, every epoch.
+        As in `NormalizingFlow`.
 
     Attributes
     ----------
