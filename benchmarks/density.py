@@ -61,6 +61,7 @@ def outcome(table: str, method: str, options) -> Outcome:
         "nats": mean_and_error(log_density),
         "cpu_seconds": cpu_seconds,
         "n_train": len(X_train),
+        "max_rows": options.rows,
         "n_features": X_train.shape[1],
         "note": note,
     }

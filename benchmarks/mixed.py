@@ -71,7 +71,7 @@ def imputer(name: str, method: str, options) -> Outcome:
     clock = Clock()
     impute, note = IMPUTERS[method](table)
     metrics, cells = imputation(table, impute)
-    return Outcome(clock.seconds(), {**metrics, "note": note}, cells)
+    return Outcome(clock.seconds(), {**metrics, **({"note": note} if note else {})}, cells)
 
 
 def in_the_measure(model: SurVAEFlow, table: Table):

@@ -149,21 +149,22 @@ def digits(start: str, seed: int, shorter: dict) -> Outcome:
     spread = X + np.random.default_rng(100 + seed).uniform(-0.5, 0.5, X.shape)
     model, seconds = fitted(MultiscaleFlow(start=start, random_state=seed, **shorter), X)
     components = (2, 4, 8, 16, 32)
-    metrics = reconstructions(model, X, X_test, spread, X_spread, components)
+    metrics, _ = reconstructions(model, X, X_test, spread, X_spread, components)
     return Outcome(seconds, metrics)
 
 
-def reconstructions(model, X, X_test, spread, X_spread, components) -> dict:
-    """Squared errors per row from k latents beside PCA's, scores beside factor analysis'."""
+def reconstructions(model, X, X_test, spread, X_spread, components) -> tuple[dict, list]:
+    """Errors of k latents beside PCA, scores beside factor analysis; and the rows given back."""
     metrics, Z = {"score": model.score(X_spread)}, model.transform(X_test)
-    for k in components:
-        ours = squared_error(model.inverse_transform(Z[:, :k]), X_test)
+    reconstructed = [model.inverse_transform(Z[:, :k]) for k in components]
+    for k, back in zip(components, reconstructed, strict=True):
+        ours = squared_error(back, X_test)
         pca = PCA(k, random_state=0).fit(X)
         theirs = squared_error(pca.inverse_transform(pca.transform(X_test)), X_test)
         metrics[f"error {k}"], metrics[f"pca_error {k}"] = ours, theirs
         metrics[f"ratio {k}"] = ours / theirs
         metrics[f"factor_analysis {k}"] = FactorAnalysis(k).fit(spread).score(X_spread)
-    return metrics
+    return metrics, reconstructed
 
 
 def squared_error(reconstructed, X) -> float:
@@ -230,10 +231,11 @@ def mnist_components(shorter: dict, options) -> Outcome:
     parameters = {"start": "whiten", "n_scales": 2, "max_iter": 30, **shorter}
     model, seconds = fitted(MultiscaleFlow(**parameters, random_state=0), X)
     components = (2, 4, 8, 16, 32, 64)
-    metrics = reconstructions(model, X, X_test, X, X_test, components)
-    Z, contributions = model.transform(X_test[:12]), model.dimension_contributions_
+    metrics, back = reconstructions(model, X, X_test, X, X_test, components)
+    contributions = model.dimension_contributions_
     scaled = 255 * (contributions - contributions.min()) / np.ptp(contributions)
-    back = [model.inverse_transform(Z[:, :k]) for k in components]
     path = options.out / "multiscale_mnist_components.png"
-    save_grid([X_test[:12], *back, np.tile(scaled, (12, 1))], 14, path, zoom=2)
+    save_grid(
+        [X_test[:12], *(rows[:12] for rows in back), np.tile(scaled, (12, 1))], 14, path, zoom=2
+    )
     return Outcome(seconds, metrics)

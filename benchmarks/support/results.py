@@ -143,11 +143,11 @@ def _rows_path(name: str, task: str, method: str, seed: int, folder: Path) -> Pa
 def comparisons(
     name: str, piece: Piece, stamp: Row, folder: Path, ours: tuple[str, ...], compare: Compare
 ) -> Iterator[Row]:
-    """One row for every metric of ours against another method, this piece being one of the two."""
+    """One row for every metric of ours against a method of others, this piece one of the two."""
     kept = kept_rows(name, piece.task, piece.seed, folder)
-    for own in ours:
-        for other in kept:
-            if own in kept and own != other and piece.method in (own, other):
+    for own in (method for method in ours if method in kept):
+        for other in (method for method in kept if method not in ours):
+            if piece.method in (own, other):
                 ours_piece = Piece(piece.task, own, piece.run, piece.seed)
                 for metric, value in compare(kept[own], kept[other]).items():
                     label = f"{metric}{MINUS}{other}"

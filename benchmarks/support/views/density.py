@@ -73,8 +73,7 @@ def verdict(found: Results, table: str, ours: str) -> dict:
     over_classic, se = difference(found, table, ours, classic)
     over_spline, _ = difference(found, table, ours, SPLINE_PEER)
     over_page = None
-    # A small table has fewer rows than the cap.
-    full = (found.value(key, "n_train") or PAGE_ROWS) <= PAGE_ROWS
+    full = (found.value(key, "max_rows") or PAGE_ROWS) == PAGE_ROWS
     if table in PAGE and full and found.value(key, "nats") is not None:
         over_page = found.value(key, "nats") - PAGE[table]
     times = [found.value((table, method, 0), "seconds") for method in (SPLINE_PEER, ours)]
