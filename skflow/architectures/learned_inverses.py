@@ -1,4 +1,4 @@
-"""What concerns all learned inverses of a flow: their options, their last polish, their matrices."""
+"""All learned inverses of a flow: their options, their last polish, their matrices."""
 
 import torch
 
