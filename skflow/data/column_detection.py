@@ -1,6 +1,5 @@
 """What a user and the data say about the columns of a table: one plan per column."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from skflow.data.column_schema import ColumnSchema
 from skflow.data.column_statements import ColumnStatements, Statements
 from skflow.data.selection import in_words
 from skflow.data.table_schema import TableSchema
+from skflow.data.warn import warn
 
 FEW_CATEGORIES = 20  # so many, or fewer, are no ids
 NEARLY_UNIQUE = 0.5  # categories per known cell: with more a column is an id
@@ -69,11 +69,10 @@ def warn_of_ids(plans: Sequence[ColumnPlan], values: np.ndarray, schema: TableSc
         if n_seen > max(FEW_CATEGORIES, NEARLY_UNIQUE * len(known)):
             found.append(column.name)
     if found:
-        warnings.warn(
+        warn(
             f"columns {in_words(found)} have nearly as many categories as rows, as names and "
             "numbers of rows do: nothing can be learned from them. Drop them.",
             UserWarning,
-            stacklevel=2,
         )
 
 

@@ -1,12 +1,12 @@
 """Where a column's density ends, and which columns repeat their values: checked by name."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
 from skflow.data.selection import column_bounds, in_words
+from skflow.data.warn import warn
 
 
 def check_bounds(bounds, names: Sequence) -> tuple[np.ndarray, np.ndarray] | None:
@@ -38,9 +38,8 @@ def warn_of_repeats(kinds: Sequence[str], names: Sequence) -> None:
     """Say once which columns repeat their values."""
     found = [name for name, kind in zip(names, kinds, strict=True) if kind != "continuous"]
     if found:
-        warnings.warn(
+        warn(
             f"columns {in_words(found)} repeat values, which have no density: they are spread by "
             "noise of the width in noise_floor_. SurVAEFlow models them exactly.",
             DataConversionWarning,
-            stacklevel=6,
         )

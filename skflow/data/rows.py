@@ -77,3 +77,8 @@ class Rows:
         if self.weight is None:
             return float(values.mean())
         return float((values * self.weight).sum() / self.weight.sum())
+
+    def standard_error(self, values: Tensor) -> float:
+        """Of `mean`, for rows drawn at random."""
+        variance = self.mean((values - self.mean(values)).square())
+        return (variance / max(1, self.n_effective - 1)) ** 0.5

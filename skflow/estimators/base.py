@@ -4,7 +4,6 @@ A fit reads rows, has candidates made of them, trains those and publishes the be
 makes the candidates; what a fitted flow answers is in `answers`.
 """
 
-import warnings
 from abc import abstractmethod
 from dataclasses import fields, replace
 
@@ -19,12 +18,14 @@ from skflow.data.fit_data import FitData, merge_repetitions, split_rows
 from skflow.data.limits import check_bounds, check_within, warn_of_repeats
 from skflow.data.noise_floor import NoiseFloor, find_noise_floor
 from skflow.data.rows import Rows
+from skflow.data.user_rows import UserRows
+from skflow.data.warn import warn
 from skflow.estimators.answers import FlowAnswers
 from skflow.estimators.changed_parameters import building_parameters, refuse_changes
 from skflow.estimators.failed_fit import keeps_state_on_error
 from skflow.estimators.parameters import SharedParameters
 from skflow.estimators.pickling import ArrayState
-from skflow.estimators.progress import Progress, ToldRows
+from skflow.estimators.progress import Progress
 from skflow.estimators.snapshots import Snapshots
 from skflow.estimators.validation import check_weight
 from skflow.flow import Flow
@@ -129,7 +130,12 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         if not self.early_stopping:  # nothing to choose by
             candidates = candidates[:1]
         held_out = data.held_out if self.early_stopping or data.given else None
-        told = ToldRows(self, X, y, data.rows if held_out is None else held_out, given=data.given)
+        told = UserRows(
+            data.rows if held_out is None else held_out,
+            self._schema,
+            None if data.given else y,
+            read=lambda: self._read_rows(X, reset=False),
+        )
         progress = Progress(self, told, Snapshots(self, training_seed))
         progress.begin(max_epochs=self.max_iter * len(candidates))
         share = self._share_of_time(continuing=continuing) / len(candidates)
@@ -331,30 +337,31 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
     def _warn_of(self, fitted: Fitted) -> None:
         outcome = fitted.outcome
         if outcome.n_rollbacks:
-            warnings.warn(
-                f"the loss was not finite in {outcome.n_rollbacks} epochs; training went back to "
-                "the last good weights with a smaller step. Lower learning_rate_init, or look "
-                "for extreme values in X.",
+            warn(
+                "the loss was not finite in some epochs; training went back to the last good "
+                "weights with a smaller step. Lower learning_rate_init, or look for extreme values "
+                "in X.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
         if outcome.interrupted:
-            warnings.warn(
-                "training was interrupted; the best weights so far are kept.",
+            warn("training was interrupted; the best weights so far are kept.", ConvergenceWarning)
+        elif self._still_rises(fitted):
+            warn(
+                f"the held-out score was still rising at max_iter={self.max_iter}; raise max_iter "
+                "for a better fit.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
-        if not self.early_stopping or len(outcome.history) < self.max_iter:
-            return
+
+    def _still_rises(self, fitted: Fitted) -> bool:
+        """Whether the last epochs gained what is neither small nor within the error."""
+        outcome, held_out = fitted.outcome, fitted.data.held_out
+        if held_out is None or len(outcome.history) < self.max_iter:
+            return False
         scores = [outcome.start_score, *(epoch.validation_score for epoch in outcome.history)]
         gain = outcome.best_score - max(scores[: -self.n_iter_no_change] or scores[:1])
-        if gain > RISING:
-            warnings.warn(
-                f"the held-out score rose by {gain:.2f} nats in the last epochs before "
-                f"max_iter={self.max_iter}; raise max_iter for a better fit.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+        if not gain > RISING:
+            return False
+        return gain > held_out.standard_error(torch.as_tensor(self._score_rows(held_out.x.numpy())))
 
     # -- scikit-learn's bookkeeping -----------------------------------------------------------
 

@@ -1,18 +1,6 @@
 """A fit that goes on: parameters that the model was built by must still be the same."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
-
-def plain(value: Any) -> Any:
-    """A parameter in lists, dictionaries and Python's own scalars, to be kept and compared."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {plain(key): plain(one) for key, one in value.items()}
-    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
-        return [plain(one) for one in value]
-    return value
+from skflow.data.plain import plain
 
 
 def building_parameters(estimator) -> dict:

@@ -8,8 +8,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.architectures.multiscale import decode_first
+from skflow.data.plain import plain
 from skflow.data.rows import Rows
-from skflow.estimators.changed_parameters import plain
 from skflow.estimators.dimension_reduction import ReducingFlow, check_mode
 from skflow.starts.dimension_ranking import GeneratorNorms
 from skflow.transforms.noise import fresh_draw

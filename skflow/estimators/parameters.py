@@ -46,27 +46,13 @@ class SharedParameters:
     verbose: int = 0
 
     # How to train and to answer; all others shape the model and stay while it is trained on.
-    _may_change: ClassVar[frozenset[str]] = frozenset(
-        {
-            "contamination",
-            "n_importance_samples",
-            "max_iter",
-            "batch_size",
-            "learning_rate_init",
-            "weight_decay",
-            "noise",
-            "early_stopping",
-            "validation_fraction",
-            "n_iter_no_change",
-            "tol",
-            "max_time",
-            "warm_start",
-            "random_state",
-            "device",
-            "dtype",
-            "verbose",
-        }
-    )
+    # fmt: off
+    _may_change: ClassVar[frozenset[str]] = frozenset({
+        "contamination", "n_importance_samples", "max_iter", "batch_size", "learning_rate_init",
+        "weight_decay", "noise", "early_stopping", "validation_fraction", "n_iter_no_change", "tol",
+        "max_time", "warm_start", "random_state", "device", "dtype", "verbose",
+    })
+    # fmt: on
 
     _parameter_constraints: ClassVar[dict] = {
         "max_mixture_components": [AtLeastOne],

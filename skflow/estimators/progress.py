@@ -1,56 +1,12 @@
 """What a user sees of a fit while it runs: printed lines and scikit-learn's callbacks."""
 
 from collections.abc import Callable
-from functools import cached_property
-
-import numpy as np
 
 from skflow._compat import name_default_scores
-from skflow.data.rows import Rows
+from skflow.data.user_rows import UserRows
 from skflow.estimators.snapshots import Snapshots
 from skflow.training.fit import Fitted
 from skflow.training.state import Epoch
-
-
-class ToldRows:
-    """The rows that callbacks are told of: those held out, or all where none are.
-
-    Parameters
-    ----------
-    estimator : BaseFlow
-    X, y : array-like
-        As given to `fit`.
-    rows : Rows
-        To tell of.
-    given : bool
-        Whether they are the user's own held-out rows, no part of ``X``.
-    """
-
-    def __init__(self, estimator, X, y, rows: Rows, *, given: bool):
-        self._estimator, self._given_X, self._given_y = estimator, X, y
-        self._rows, self._given = rows, given
-
-    @cached_property
-    def X(self):
-        """A table of the user's kind."""
-        schema, values = self._estimator._schema, self._rows.x.numpy()
-        return values if schema is None else schema.write(values)
-
-    @cached_property
-    def y(self) -> np.ndarray:
-        """Their ``y``; zeros where there is none, as monitors score only where they get one."""
-        if self._given or np.shape(self._given_y)[:1] != np.shape(self._given_X)[:1]:
-            return np.zeros(len(self._rows))
-        values = self._estimator._read_rows(self._given_X, reset=False)
-        # The first of equal rows, which stands for the others where repetitions are merged.
-        position = {row.tobytes(): i for i, row in reversed(list(enumerate(values)))}
-        return np.asarray(self._given_y)[[position[row.tobytes()] for row in self._rows.x.numpy()]]
-
-    @property
-    def metadata(self) -> dict | None:
-        """How many rows each counts as, where they differ."""
-        weight = self._rows.weight_array()
-        return None if weight is None else {"sample_weight": weight}
 
 
 class Progress:
@@ -59,7 +15,8 @@ class Progress:
     Parameters
     ----------
     estimator : BaseFlow
-    rows : ToldRows
+    rows : UserRows
+        To tell of.
     snapshots : Snapshots
 
     Attributes
@@ -68,7 +25,7 @@ class Progress:
         Whether a callback asked to stop.
     """
 
-    def __init__(self, estimator, rows: ToldRows, snapshots: Snapshots):
+    def __init__(self, estimator, rows: UserRows, snapshots: Snapshots):
         self._estimator, self._snapshots = estimator, snapshots
         self.stopped = False
         # Functions are called where a callback asks for what they give.

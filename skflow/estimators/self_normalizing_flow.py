@@ -1,7 +1,6 @@
 """SelfNormalizingFlow: dense or convolutional layers whose inverse is learned beside them."""
 
 import copy
-import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from skflow.architectures.self_normalizing import (
     fastest_gradient,
     glow_layers,
 )
+from skflow.data.warn import warn
 from skflow.estimators.image_flow import ImageFlow
 from skflow.estimators.parameters import AtLeastOne, AtLeastZero, Auto, Bins, NonNegative, Positive
 from skflow.training.device import resolve_device
@@ -318,12 +318,12 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     def _warn_of(self, fitted):
         super()._warn_of(fitted)
         if self.inverse_error_ > INACCURATE:
-            warnings.warn(
-                f"a learned inverse is off by {self.inverse_error_:.2g} of its size. Scores and "
-                "inverse='exact' are not touched by that, inverse='learned' is; set polish_every=1 "
-                "(dense maps), raise reconstruction_weight or lower learning_rate_init.",
+            warn(
+                f"a learned inverse is off by more than {INACCURATE} of its size: see "
+                "inverse_error_. Scores and inverse='exact' are not touched by that, "
+                "inverse='learned' is; set polish_every=1 (dense maps), raise "
+                "reconstruction_weight or lower learning_rate_init.",
                 ConvergenceWarning,
-                stacklevel=5,
             )
 
     @property

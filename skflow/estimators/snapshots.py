@@ -7,12 +7,6 @@ class Snapshots:
     """Makes fitted attributes on a stand-in, so that nothing of them stays on the estimator.
 
     What costs many passes (a bound's gap, the order of latents) is measured for the first one only.
-
-    Parameters
-    ----------
-    estimator : BaseFlow
-    seed : int
-        Of its noise.
     """
 
     def __init__(self, estimator, seed: int):

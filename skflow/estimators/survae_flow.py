@@ -1,6 +1,5 @@
 """SurVAEFlow: mixed tables, missing values, symmetric and exchangeable columns."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
@@ -9,6 +8,7 @@ import torch
 
 from skflow._compat import StrOptions
 from skflow.data.selection import in_words
+from skflow.data.warn import warn
 from skflow.estimators.base import BaseFlow
 from skflow.estimators.parameters import AtLeastOne, Auto, Positive
 from skflow.estimators.survae_images import ImageModel
@@ -213,11 +213,10 @@ class SurVAEFlow(TableAnswers, BaseFlow):
         super()._check_limits(bounds, X, name)
         new = self._model.with_new_categories(X)
         if new:
-            warnings.warn(
+            warn(
                 f"columns {in_words(new)} of {name} hold categories that the first rows had not: "
                 "they count as unknown. Declare all of them, as with pandas.CategoricalDtype.",
                 UserWarning,
-                stacklevel=6,
             )
 
     def _find_noise_floor(self, rows):

@@ -3,11 +3,10 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from skflow import MultiscaleFlow, NormalizingFlow, SelfNormalizingFlow
-from skflow.estimators.changed_parameters import building_parameters, plain
+from skflow.estimators.changed_parameters import building_parameters
 from tests.estimators.configurations import SIX, six_flows
 
 pytestmark = [
@@ -110,24 +109,6 @@ def test_a_truncated_flow_is_trained_on():
     assert shorter.transform(X).shape == (60, 1)
     with pytest.raises(ValueError, match="n_components was 1 and is None now"):
         shorter.set_params(n_components=None).partial_fit(X)
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"),
-    [
-        ((1, 2), [1, 2]),
-        (np.array([1.5, 2]), [1.5, 2.0]),
-        (np.float64(0.5), 0.5),
-        (pd.Index(["a", "b"]), ["a", "b"]),
-        ({np.int64(0): (None, np.inf)}, {0: [None, np.inf]}),
-        (range(2), [0, 1]),
-        ("auto", "auto"),
-        (None, None),
-    ],
-)
-def test_parameters_are_kept_in_plain_values(given, kept):
-    assert plain(given) == kept
-    assert type(plain(given)) is type(kept)
 
 
 def test_equal_values_of_other_types_are_no_change():
