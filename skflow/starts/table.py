@@ -131,7 +131,8 @@ class _Candidates:
         n_variables = len(self.encoding.variables)
         ends = self.encoding.initialize(fit.x, fit.weight).view(len(fit), n_variables, 3)
         self.judge = judge
-        probe = TableAutoregression(self.encoding.variables, 1, (4,))
+        # Its weights are not used, but torch's own generator is not to be drawn from.
+        probe = TableAutoregression(self.encoding.variables, 1, (4,), generator=torch.Generator())
         self.n_latent = len(probe.scores)
         self.codes = ends[:, probe.codes, 0]
         self.scores = spread_cells(ends[:, probe.scores], rng)
@@ -141,7 +142,12 @@ class _Candidates:
         self.n_levels = probe.start.n_levels
 
     def fit(self, n_classes: int, n_rows: int, max_iter: int, hidden=(4,), generator=None):
-        """Fit a latent class model to some rows; build the autoregression that begins there."""
+        """Fit a latent class model to some rows; build the autoregression that begins there.
+
+        The generator draws its first weights, which matter only where it is trained on.
+        """
+        if generator is None:
+            generator = torch.Generator()
         model = TableAutoregression(
             self.encoding.variables, n_classes, hidden, generator=generator
         ).double()
