@@ -10,9 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.kernels.moments import rows_of_moments
+from skflow.starts.one_thread import one_thread
 from skflow.transforms import Factors
 
 
+@one_thread()
 @torch.no_grad()
 def initialize_factors(flow: Flow, rows: Rows, generator: torch.Generator) -> None:
     """Fit the factors at the end of a flow's layers, if there are some, to encoded rows."""

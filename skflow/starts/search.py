@@ -13,6 +13,7 @@ import torch
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
+from skflow.starts.one_thread import one_thread
 from skflow.starts.start_recipe import (
     MIXTURE_ITERATIONS,
     Start,
@@ -265,6 +266,7 @@ def unjudged_recipe(options: StartOptions, n: int, d: int, *, bounded: bool) -> 
     return recipe
 
 
+@one_thread()
 def fit_start(
     data: FitData,
     options: StartOptions,

@@ -17,6 +17,7 @@ from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
+from skflow.starts.one_thread import one_thread
 from skflow.starts.search import KNOTS, ROWS_PER_KNOT
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.column_edges import (
@@ -203,6 +204,7 @@ def spread_cells(ends: Tensor, rng) -> Tensor:
     return torch.where(ends[..., 1] == ends[..., 2], ends[..., 0], torch.special.ndtri(level))
 
 
+@one_thread()
 def choose_table_start(
     plan: TablePlan, data: FitData, rng: np.random.RandomState, generator: torch.Generator
 ) -> TableStart:
