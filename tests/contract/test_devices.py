@@ -13,7 +13,7 @@ from tests.contract.transforms import CONTEXTUAL, TRANSFORMS, example_rows, size
 DEVICES = ["meta", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-BY_VALUES = {"table_autoregression", "table_density"}  # rows with the same gaps go together
+BY_VALUES = {"table_autoregression"}  # rows with the same gaps go together
 
 
 def rows(n, d, device):

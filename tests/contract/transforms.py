@@ -69,7 +69,6 @@ from skflow.transforms import (
 from skflow.transforms.ordered_cone import OrderedCone
 from skflow.transforms.shared_standardize import SharedStandardize
 from skflow.transforms.tables.autoregression import TableAutoregression
-from skflow.transforms.tables.density import TableDensity
 from skflow.transforms.tables.encoding import TableEncoding
 from skflow.transforms.tables.exchangeable_columns import ExchangeableColumns
 from skflow.transforms.tables.variable import Variable
@@ -173,11 +172,6 @@ def _table(variables):
 
 def _of_points(n):
     return _table([Variable(i, "value", "point") for i in range(n)])
-
-
-def _table_density(d, c):
-    encoding = _encoding(d)
-    return TableDensity(encoding, _table(encoding.variables).double())
 
 
 TRANSFORMS = {
@@ -379,12 +373,6 @@ TRANSFORMS = {
         domain=ENDS,
         least=3,
         multiple=3,
-        own="transforms/tables/test_autoregression.py",
-        float64=True,
-    ),
-    "table_density": Row(
-        INFERENCE,
-        _table_density,
         own="transforms/tables/test_autoregression.py",
         float64=True,
     ),
