@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.kernels.moments import rows_of_moments
-from skflow.starts.one_thread import one_thread
+from skflow.training.one_thread import one_thread
 from skflow.transforms import Factors
 
 

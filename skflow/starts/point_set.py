@@ -7,8 +7,8 @@ from torch import Tensor
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
-from skflow.starts.one_thread import one_thread
 from skflow.starts.start_recipe import StartRecipe
+from skflow.training.one_thread import one_thread
 from skflow.transforms.noise import fresh_noise
 
 MIXTURE_POINTS = 20_000  # a plane needs no more to fit the first mixture

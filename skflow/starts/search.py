@@ -13,12 +13,12 @@ import torch
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.starts.one_thread import one_thread
 from skflow.starts.start_recipe import (
     MIXTURE_ITERATIONS,
     Start,
     StartRecipe,
 )
+from skflow.training.one_thread import one_thread
 from skflow.transforms import Compose
 
 KNOTS = (16, 64, 200)  # of the marginal map: coarse, medium, fine enough for boxes and atoms

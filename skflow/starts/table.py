@@ -17,8 +17,8 @@ from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
-from skflow.starts.one_thread import one_thread
 from skflow.starts.search import KNOTS, ROWS_PER_KNOT
+from skflow.training.one_thread import one_thread
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.column_edges import (
     all_edges,

@@ -13,6 +13,7 @@ from skflow.data.noise_floor import spread
 from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.training.loop import train
+from skflow.training.one_thread import where_small
 from skflow.training.optimizer import resume
 from skflow.training.settings import Settings
 from skflow.training.state import Epoch, Outcome, TrainState
@@ -131,7 +132,8 @@ def fit_flow(
 
         return on_epoch(epoch, so_far)
 
-    outcome = train(state, batches, settings, after_epoch)
+    with where_small(trunk, settings):
+        outcome = train(state, batches, settings, after_epoch)
     outcome.history = [in_units_of_x(epoch) for epoch in outcome.history]
     outcome.best_score += held_out_offset
     outcome.start_score += held_out_offset

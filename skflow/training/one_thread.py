@@ -1,16 +1,20 @@
 """Linear algebra of small matrices on one thread.
 
 More threads would wait for each other: beside another busy process a product of 9 x 9 matrices
-takes as long as the scheduler lets the second thread wait, and a search makes thousands.
+takes as long as the scheduler lets the second thread wait, and a search makes thousands, a training
+tens of thousands. Numbers of threads are those of the process, or of this thread, again afterwards.
 """
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-import torch
 from threadpoolctl import ThreadpoolController
+from torch import nn
+
+from skflow.training.settings import Settings
+
+SMALL_STEP = 2e8  # multiplications of a forward pass, some milliseconds on one core
 
 
 class _SharedLimit:
@@ -56,10 +60,14 @@ _BLAS = _SharedLimit()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit BLAS, and scikit-learn's OpenMP in this thread; torch's own threads are left alone."""
-    of_torch = Path(torch.__file__).parent
-    openmp = ThreadpoolController().select(user_api="openmp")
-    paths = [one.filepath for one in openmp.lib_controllers]
-    beside_torch = [path for path in paths if of_torch not in Path(path).parents]
-    with _BLAS, openmp.select(filepath=beside_torch).limit(limits=1):
+    """Limit BLAS to one thread, and OpenMP, torch's included, in this thread; then restore both."""
+    with _BLAS, ThreadpoolController().select(user_api="openmp").limit(limits=1):
         yield
+
+
+def where_small(flow: nn.Module, settings: Settings) -> AbstractContextManager[None]:
+    """One thread where a step's products are small and on the CPU; else as many as there are."""
+    n_numbers = sum(parameter.numel() for parameter in flow.parameters())
+    convolves = any(isinstance(module, nn.Conv2d) for module in flow.modules())
+    small = n_numbers * settings.batch_size < SMALL_STEP and not convolves
+    return one_thread() if small and settings.device.type == "cpu" else nullcontext()

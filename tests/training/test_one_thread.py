@@ -8,7 +8,7 @@ import torch
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skflow.starts import factors, point_set, search, table
-from skflow.starts.one_thread import one_thread
+from skflow.training.one_thread import one_thread
 from tests.estimators.configurations import six_flows
 
 OF_TORCH = "/torch/lib/"
@@ -42,11 +42,12 @@ def test_limited_within_and_restored_after():
     assert set(before.values()) == {3}
     with one_thread():
         assert set(threads().values()) == {1}
-        assert torch.get_num_threads() == of_torch
+        assert torch.get_num_threads() == 1
         with one_thread():
             assert set(threads().values()) == {1}
         assert set(threads().values()) == {1}
     assert threads() == before
+    assert torch.get_num_threads() == of_torch
 
 
 def test_restored_after_an_error():
