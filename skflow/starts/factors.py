@@ -24,10 +24,11 @@ def initialize_factors(flow: Flow, rows: Rows, generator: torch.Generator) -> No
     h = flow.fixed(rows.x)[0]
     for step in before:
         h = step(h)[0]
-    _fit_factors(prior, Rows(h, rows.weight), generator)
+    fit_factors(prior, Rows(h, rows.weight), generator)
 
 
-def _fit_factors(prior: Factors, h: Rows, generator: torch.Generator) -> None:
+def fit_factors(prior: Factors, h: Rows, generator: torch.Generator) -> None:
+    """Set loading, mean and noise of the prior by factor analysis of rows ``h``."""
     rng = np.random.RandomState(int(torch.randint(2**31 - 1, (), generator=generator)))
     k = prior.decoder.loading.shape[1]
     x = rows_of_moments(h.x, h.weight).numpy()

@@ -51,7 +51,7 @@ def digits():
 @pytest.mark.parametrize("activation", ["spline", "shared_spline", "leaky_relu"])
 @pytest.mark.parametrize("sizes", [(6, 6), (4, 2), (3,), (5, 4, 3, 2, 1)])
 def test_a_network_that_never_widens_is_exact(activation, sizes, table):
-    flow = quick(sizes, activation).fit(table)
+    flow = quick(sizes, activation=activation).fit(table)
     assert flow.exact_
     assert flow.bound_gap_ == 0
     Z = flow.transform(table)

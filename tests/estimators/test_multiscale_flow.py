@@ -19,6 +19,7 @@ from skflow.architectures.multiscale import (
     scale_shapes,
     squeeze_orders,
 )
+from skflow.data.rows import Rows
 from skflow.transforms import Factors, FixedRotation, Permutation
 from skflow.transforms.noise import fresh_noise
 from tests.estimators.configurations import QUICK
@@ -342,7 +343,7 @@ def test_the_variational_prior_is_a_bound_on_what_it_begins_as(table):
             parameter += 0.1 * noise.double()
         noise, x = fresh_noise(torch.Generator().manual_seed(1)), torch.tensor(table)
         elbo = np.mean([bound.flow_(x, noise=noise).mean() for _ in range(300)])
-    gap = bound._measured_gap(table, None)
+    gap = bound._measured_gap(Rows.of(table))
     assert gap > 0.2
     assert elbo < exact.score(table) < elbo + 1.1 * gap + 0.05
     assert elbo + gap < exact.score(table) + 0.05

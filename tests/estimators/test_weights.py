@@ -19,6 +19,7 @@ from skflow.architectures.table import TablePlan
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import FitData, split_rows
 from skflow.data.rows import Rows
+from skflow.starts.factors import fit_factors
 from skflow.starts.search import StartOptions, _Space, choose_start, make_folds, spaces_to_try
 from skflow.starts.start_recipe import StartRecipe
 from skflow.starts.table import choose_table_start
@@ -228,8 +229,7 @@ def test_factors_are_those_of_repeated_rows():
     found = []
     for rows in (Rows(ROWS, WEIGHT), Rows(REPEATED, None)):
         prior = Factors(4, 1).double()
-        flow = MultiscaleFlow(prior="lowrank")
-        flow._fit_factors(prior, rows, torch.Generator().manual_seed(0))
+        fit_factors(prior, rows, torch.Generator().manual_seed(0))
         found.append(prior.decoder.loading @ prior.decoder.loading.mT)
     torch.testing.assert_close(*found, atol=1e-3, rtol=1e-3)
 
@@ -248,7 +248,7 @@ def test_the_gap_of_a_bound_is_a_weighted_mean():
     randomise(flow.flow_, scale=0.1)
     heavy_first, heavy_last = np.linspace(5, 1, 20), np.linspace(1, 5, 20) ** 2
     one, other, both = (
-        flow._measured_gap(X[:20], w) * w.sum()
+        flow._measured_gap(Rows.of(X[:20], w)) * w.sum()
         for w in (heavy_first, heavy_last, heavy_first + heavy_last)
     )
     assert one + other == pytest.approx(both, rel=1e-9)

@@ -119,7 +119,7 @@ STARTS = [
     (search, "choose_start", "NormalizingFlow", {"start": "auto", "base": "auto"}),
     (table, "with_edges", "SurVAEFlow", {}),
     (point_set, "Rows", "SurVAEFlow", {"input_shape": (2, 2), "n_layers": 1}),
-    (factors, "_fit_factors", "MultiscaleFlow", {"prior": "vae", "n_components": 1}),
+    (factors, "fit_factors", "MultiscaleFlow", {"prior": "vae", "n_components": 1}),
 ]
 
 

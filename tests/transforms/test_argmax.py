@@ -244,6 +244,7 @@ def test_after_initialize_a_flow_starts_at_independent_columns():
     x = codes(300)
     x[:, 3] = x[:, 3].clamp_max(4)  # the last code never occurs
     weight = torch.rand(300, generator=generator(), dtype=torch.float64)
+    weight *= 300 / weight.sum()  # a weight is a number of rows
     layer = GumbelArgmax(LEVELS, generator=generator()).double()
     layer.initialize(x, weight)
     flow = Flow([], [layer], Gumbel(layer.log_share))
