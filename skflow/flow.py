@@ -54,6 +54,11 @@ class Flow(nn.Module):
         self.base = base
 
     @property
+    def transform(self) -> Compose:
+        """Both parts in one, from the data to the latent side."""
+        return Compose([self.fixed, self.learned])
+
+    @property
     def exact(self) -> bool:
         """Whether `log_prob` is the log-density itself."""
         return self.fixed.exact and self.learned.exact
@@ -108,7 +113,7 @@ class Flow(nn.Module):
             "latent": log-density of z under the base; "dropped": of what funnels dropped, given z;
             "jacobian": the log-volume of all maps, and minus the log-density of added noise.
         """
-        transform = Compose([self.fixed, self.learned])
+        transform = self.transform
         given = transform.taken(context)
         z, volume, dropped = transform.forward_in_parts(x, given, noise)
         return {"latent": self.base.log_prob(z, context), "dropped": dropped, "jacobian": volume}
