@@ -14,6 +14,7 @@ from skflow.architectures.table import TablePlan, table_flow
 from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
+from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
@@ -91,7 +92,8 @@ def _best_marginal(plan: ColumnPlan, values: Rows, rng) -> ColumnPlan:
         (ends,), contribution = column.encode(judge.x)
         if plan.kind == "lattice" and not candidate.fine:
             return judge.mean(log_normal_mass(ends[:, 1], ends[:, 2]) + contribution)
-        return judge.mean(contribution - 0.5 * ends[:, 0] ** 2)
+        # With its constant: it is held against the mass of cells where a lattice is fine.
+        return judge.mean(contribution - 0.5 * ends[:, 0] ** 2 - LOG_SQRT_2PI)
 
     plain = replace(plan, atoms=(), symmetric=False)
     n_knots = [0, *(k for k in KNOTS if k * ROWS_PER_KNOT <= fit.n_effective)]
