@@ -20,9 +20,9 @@ $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
 
 # One stamp per set of extras: .extras-plot+progress means that .[plot,progress] is installed.
-# The build backend is installed first, so that constraints.txt holds for it with any pip.
-$(VENV)/.extras-%: pyproject.toml constraints.txt | $(BIN)/pip
-	$(INSTALL) hatchling editables
+# Of an editable installation the compiled kernels lie in the tree: they are made again when their source changes.
+$(VENV)/.extras-%: pyproject.toml setup.py constraints.txt $(wildcard skflow/kernels/c/*) | $(BIN)/pip
+	$(INSTALL) "setuptools>=77"
 	$(INSTALL) --no-build-isolation -e '.[$(subst +,$(comma),$*)]'
 	@touch $@
 

@@ -11,9 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from skflow.kernels.fused_spline import fused_spline_forward
-from skflow.kernels.rational_quadratic import spline_inverse
-from skflow.kernels.shared_spline import shared_spline_forward
+from skflow.kernels.registry import spline_forward, spline_inverse
 
 MAX_LOG_SCALE = 5.0  # e^5: no single layer needs more, and exp of it never overflows
 
@@ -80,13 +78,8 @@ class RationalQuadratic:
     def n_parameters(self) -> int:
         return 3 * self.n_bins - 1
 
-    def _split(self, parameters):
-        return parameters.split([self.n_bins, self.n_bins, self.n_bins - 1])
-
     def forward(self, x, parameters):
-        shared = parameters.shape[1:] != x.shape
-        spline = shared_spline_forward if shared else fused_spline_forward
-        return spline(x, *self._split(parameters), self.bound)
+        return spline_forward(x, parameters, self.bound)
 
     def inverse(self, z, parameters):
-        return spline_inverse(z, *self._split(parameters), self.bound)
+        return spline_inverse(z, parameters, self.bound)

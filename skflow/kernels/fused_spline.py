@@ -1,4 +1,4 @@
-"""The fast twin of `rational_quadratic.spline_forward`: same numbers, analytic gradient.
+"""The rational-quadratic spline in torch operations, with an analytic gradient.
 
 Autograd walks back through some sixty operations over ``(K, ...)`` arrays. By hand it is ten:
 the gradient of a position's bin is four numbers per element, and the backward pass of
@@ -7,10 +7,11 @@ softmax-then-cumsum needs only the cumulated share, which the forward pass alrea
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from skflow.kernels.bin_gradient import evaluate, gradient
-from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin, split
 
 
 def _locate(share, cumulated, index):
@@ -87,6 +88,11 @@ class _FusedSpline(torch.autograd.Function):
         return torch.where(inside, g_x, grad_z), g_widths, g_heights, g_raw[1:-1], None
 
 
-def fused_spline_forward(x, widths, heights, slopes, bound):
-    """`rational_quadratic.spline_forward` for parameters of the full shape ``(K, *x.shape)``."""
-    return _FusedSpline.apply(x, widths, heights, slopes, bound)
+def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
+    """Whether every element has a spline of its own."""
+    return parameters.shape[1:] == x.shape
+
+
+def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    """As `rational_quadratic.spline_forward`, for parameters of the full shape (3 K - 1, ...)."""
+    return _FusedSpline.apply(x.contiguous(), *split(parameters), bound)

@@ -1,11 +1,11 @@
 """Monotone rational-quadratic splines: the readable reference.
 
-Layout, here and in the fast twin: the bins lead. ``widths`` and ``heights`` are ``(K, ...)``,
-``slopes`` is ``(K - 1, ...)``, and the trailing shape is that of ``x``. With the bins in front,
-every step over them works on long contiguous rows.
+Layout, here and in the fast twins: the bins lead. ``parameters`` are ``(3 K - 1, ...)``: K widths,
+K heights and K - 1 slopes at the inner knots; the trailing shape is that of ``x``, or broadcasts to
+it. With the bins in front, every step over them works on long contiguous rows.
 
-The spline maps ``[-bound, bound]`` onto itself and is the identity outside. All three
-parameters are unconstrained; at zero the spline is the identity everywhere.
+The spline maps ``[-bound, bound]`` onto itself and is the identity outside. All parameters are
+unconstrained; at zero the spline is the identity everywhere.
 
 References
 ----------
@@ -34,6 +34,12 @@ class Bin(NamedTuple):
     height: Tensor
     slope0: Tensor  # at the left end
     slope1: Tensor
+
+
+def split(parameters: Tensor) -> tuple[Tensor, ...]:
+    """Widths, heights and slopes."""
+    n_bins = (len(parameters) + 1) // 3
+    return parameters.split([n_bins, n_bins, n_bins - 1])
 
 
 def forward_in_bin(x: Tensor, at: Bin) -> tuple[Tensor, Tensor]:
@@ -70,12 +76,13 @@ def _knots(unnormalised, bound):
     return 2 * bound * share, 2 * bound * knots - bound
 
 
-def _bins_at(position, widths, heights, slopes, bound, *, invert):
+def _bins_at(position, parameters, bound, *, invert):
     """Gather the bin of every position."""
+    widths, heights, slopes = split(parameters)
     sizes_x, knots_x = _knots(widths, bound)
     sizes_y, knots_y = _knots(heights, bound)
     derivatives = MIN_SLOPE + F.softplus(slopes + SLOPE_OFFSET)
-    ends = torch.ones_like(derivatives[:1])
+    ends = derivatives.new_ones(1, *derivatives.shape[1:])
     derivatives = torch.cat([ends, derivatives, ends])
     inner = (knots_y if invert else knots_x)[1:-1]
     index = (position >= inner).sum(0, keepdim=True)
@@ -94,7 +101,7 @@ def _bins_at(position, widths, heights, slopes, bound, *, invert):
     )
 
 
-def spline_forward(x, widths, heights, slopes, bound):
+def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
     """Map ``x`` through the spline.
 
     Returns
@@ -104,15 +111,14 @@ def spline_forward(x, widths, heights, slopes, bound):
     inside = (x > -bound) & (x < bound)
     # Clamped before the arithmetic and selected after it: the other order gives NaN gradients.
     clamped = x.clamp(-bound, bound)
-    z, log_derivative = forward_in_bin(
-        clamped, _bins_at(clamped, widths, heights, slopes, bound, invert=False)
-    )
+    at = _bins_at(clamped, parameters, bound, invert=False)
+    z, log_derivative = forward_in_bin(clamped, at)
     return torch.where(inside, z, x), torch.where(inside, log_derivative, 0.0)
 
 
-def spline_inverse(z, widths, heights, slopes, bound):
+def spline_inverse(z: Tensor, parameters: Tensor, bound: float) -> Tensor:
     """The inverse map, in closed form."""
     inside = (z > -bound) & (z < bound)
     clamped = z.clamp(-bound, bound)
-    x = inverse_in_bin(clamped, _bins_at(clamped, widths, heights, slopes, bound, invert=True))
+    x = inverse_in_bin(clamped, _bins_at(clamped, parameters, bound, invert=True))
     return torch.where(inside, x, z)

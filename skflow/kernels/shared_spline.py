@@ -6,10 +6,11 @@ look-ups and the bin's own arithmetic, whatever the number of bins.
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from skflow.kernels.bin_gradient import evaluate, gradient
-from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin
+from skflow.kernels.rational_quadratic import MIN_BIN, MIN_SLOPE, SLOPE_OFFSET, Bin, split
 
 
 class _SharedSpline(torch.autograd.Function):
@@ -52,9 +53,15 @@ class _SharedSpline(torch.autograd.Function):
         )
 
 
-def shared_spline_forward(x, widths, heights, slopes, bound):
-    """`rational_quadratic.spline_forward` for ``x`` (d, n) and parameters of one row (K, d, 1)."""
-    n_bins = widths.shape[0]
+def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
+    """Whether x is (d, n) and the parameters are those of one row, (3 K - 1, d, 1)."""
+    return x.dim() == 2 and parameters.shape[1:] == (len(x), 1) and x.shape[1] != 1
+
+
+def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
+    """As `rational_quadratic.spline_forward`."""
+    widths, heights, slopes = split(parameters)
+    n_bins = len(widths)
     raw = torch.stack([widths[..., 0].T, heights[..., 0].T])  # (2, d, K)
     share = MIN_BIN + (1 - MIN_BIN * n_bins) * torch.softmax(raw, -1)
     knots_x, knots_y = 2 * bound * F.pad(share.cumsum(-1), (1, 0)) - bound

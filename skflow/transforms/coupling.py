@@ -69,7 +69,7 @@ class Coupling(DimensionwiseTransform):
 
     def _move(self, x, context):
         kept = x[:, : self.n_kept]
-        moving = x[:, self.n_kept :].T.contiguous()
+        moving = x[:, self.n_kept :].T
         moved, log_derivative = self.family.forward(moving, self._parameters_given(kept, context))
         return torch.cat([kept, moved.T], 1), log_derivative
 
@@ -83,6 +83,6 @@ class Coupling(DimensionwiseTransform):
 
     def _inverse(self, z, context, draw):
         kept = z[:, : self.n_kept]
-        moved = z[:, self.n_kept :].T.contiguous()
+        moved = z[:, self.n_kept :].T
         moving = self.family.inverse(moved, self._parameters_given(kept, context))
         return torch.cat([kept, moving.T], 1)

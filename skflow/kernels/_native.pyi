@@ -1,0 +1,57 @@
+"""Compiled kernels: addresses, strides and sizes in elements; see ``c/``."""
+
+# The first argument says whether the numbers are of double precision.
+
+def spline_forward(
+    is_double: bool,
+    x: int,
+    x_column: int,
+    x_row: int,
+    parameters: int,
+    z: int,
+    z_column: int,
+    z_row: int,
+    log_derivative: int,
+    m: int,
+    n: int,
+    n_bins: int,
+    bound: float,
+    /,
+) -> None: ...
+def spline_inverse(
+    is_double: bool,
+    z: int,
+    z_column: int,
+    z_row: int,
+    parameters: int,
+    x: int,
+    x_column: int,
+    x_row: int,
+    m: int,
+    n: int,
+    n_bins: int,
+    bound: float,
+    /,
+) -> None: ...
+def spline_backward(
+    is_double: bool,
+    x: int,
+    x_column: int,
+    x_row: int,
+    parameters: int,
+    grad_z: int,
+    gz_column: int,
+    gz_row: int,
+    grad_log: int,
+    gl_column: int,
+    gl_row: int,
+    grad_x: int,
+    gx_column: int,
+    gx_row: int,
+    grad_parameters: int,
+    m: int,
+    n: int,
+    n_bins: int,
+    bound: float,
+    /,
+) -> None: ...

@@ -1,0 +1,44 @@
+/* The kernels, once for every precision, and for the instruction sets of common processors. */
+#ifndef SKFLOW_KERNELS_H
+#define SKFLOW_KERNELS_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
+
+/* As in rational_quadratic.py. */
+#define MIN_BIN 1e-3
+#define MIN_SLOPE 1e-3
+#define SLOPE_OFFSET 0.539742417236952 /* softplus of it is 1 - MIN_SLOPE */
+
+#if defined(__GNUC__)
+#define INLINE static inline __attribute__((always_inline))
+#else
+#define INLINE static inline
+#endif
+
+/* Compiled several times; the loader takes the version for the processor that it runs on. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && __GNUC__ >= 12 \
+    && !defined(__clang__)
+#define VERSIONED \
+    static __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define VERSIONED static
+#endif
+
+#include "float32.h"
+
+#include "elementary.h"
+#include "spline.h"
+#include "undefine.h"
+
+#include "float64.h"
+
+#include "elementary.h"
+#include "spline.h"
+#include "undefine.h"
+
+#endif

@@ -1,0 +1,32 @@
+"""The compiled kernels, where this installation has them.
+
+They are built when skflow is installed on a machine with a C compiler. Without them everything
+works, slower.
+"""
+
+import torch
+from torch import Tensor
+
+try:
+    from skflow.kernels import _native as compiled
+except ImportError:
+    compiled = None  # type: ignore[assignment]
+
+
+def takes_tensors(*tensors: Tensor) -> bool:
+    """Whether compiled code may read these: on the CPU, of one of its two precisions."""
+    dtype = tensors[0].dtype
+    return (
+        compiled is not None
+        and dtype in (torch.float32, torch.float64)
+        and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+        and not torch.compiler.is_compiling()
+    )
+
+
+def columnwise_like(x: Tensor) -> Tensor:
+    """Memory for a result of the shape (m, n) of ``x``, along the axis that ``x`` runs along."""
+    m, n = x.shape
+    if x.stride(0) < x.stride(1):
+        return x.new_empty(n, m).T
+    return x.new_empty(m, n)

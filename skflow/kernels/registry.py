@@ -1,0 +1,62 @@
+"""Which implementation of a kernel works: the first twin that takes what is given.
+
+A kernel has a meaning, which its readable reference states, and twins that compute the same faster
+for some inputs: compiled code for rows on the CPU, torch operations with an analytic gradient. Who
+needs the function calls the kernel and knows nothing of this.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skflow.kernels import fused_spline, native_spline, rational_quadratic, shared_spline
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A faster implementation, and whether it takes given inputs."""
+
+    name: str
+    function: Callable[..., Any]
+    takes: Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One function with several implementations, called as its reference is.
+
+    Attributes
+    ----------
+    reference : callable
+        States what the function is; takes any input.
+    twins : tuple of Twin
+        Fastest first.
+    """
+
+    reference: Callable[..., Any]
+    twins: tuple[Twin, ...]
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.chosen(*inputs)(*inputs)
+
+    def chosen(self, *inputs: Any) -> Callable[..., Any]:
+        """The implementation that works for these inputs."""
+        for twin in self.twins:
+            if twin.takes(*inputs):
+                return twin.function
+        return self.reference
+
+
+spline_forward = Kernel(
+    rational_quadratic.spline_forward,
+    (
+        Twin("shared", shared_spline.spline_forward, shared_spline.takes),
+        Twin("native", native_spline.spline_forward, native_spline.takes),
+        Twin("torch", fused_spline.spline_forward, fused_spline.takes),
+    ),
+)
+spline_inverse = Kernel(
+    rational_quadratic.spline_inverse,
+    (Twin("native", native_spline.spline_inverse, native_spline.takes),),
+)
+KERNELS = {"spline_forward": spline_forward, "spline_inverse": spline_inverse}
