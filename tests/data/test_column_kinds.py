@@ -154,6 +154,11 @@ def test_a_lattice_of_no_fraction_stays_as_measured():
     kind = numeric_kind(np.sqrt(2) * R.randint(0, 9, 500))
     assert (kind.kind, kind.per_unit) == ("lattice", 0)
     assert kind.step == pytest.approx(np.sqrt(2), rel=1e-12)
+    values = 0.3 + np.sqrt(2) * np.tile(np.arange(9), 50)
+    kind = numeric_kind(values)
+    assert (kind.kind, kind.per_unit) == ("lattice", 0)
+    on_lattice = kind.origin + kind.step * np.rint((values - kind.origin) / kind.step)
+    np.testing.assert_allclose(on_lattice, values, rtol=1e-12)
 
 
 def test_atoms_of_a_lattice_are_on_it():

@@ -78,6 +78,17 @@ def test_losses_and_scores_are_in_units_of_the_rows(name):
     assert flow.history_["train_loss"] == pytest.approx([loss] * 2, abs=1e-6)
 
 
+def test_losses_of_weighted_rows_are_in_their_units_where_the_start_bends_columns():
+    """A marginal map's volume differs from row to row, so its mean is a weighted one too."""
+    flow = at_rest("NormalizingFlow", early_stopping=False, start="marginal")
+    weight = np.exp(X[:, 0])
+    flow.fit(X, sample_weight=weight)
+    loss = -flow.score(X, sample_weight=weight)
+    assert flow.start_["marginal_knots"] > 0
+    assert flow.history_["train_loss"] == pytest.approx([loss] * 2, abs=1e-6)
+    assert abs(loss + flow.score(X)) > 0.01
+
+
 @pytest.mark.parametrize("name", NUMERIC)
 def test_held_out_rows_are_not_trained_on(name):
     """Rows trained on and rows held out add up to all rows, each counted once."""
@@ -176,6 +187,7 @@ def test_the_row_at_the_threshold_and_its_equals_are_inliers(name, n_times):
     lowest = np.unique(scores)
     assert len(lowest) == 60
     assert flow.offset_ == pytest.approx(lowest[6], rel=1e-9)
+    assert flow.offset_ < lowest[6] - 4 * np.spacing(abs(lowest[6]))
     labels = flow.predict(rows)
     assert (labels[scores >= lowest[6]] == 1).all()
     assert (labels == -1).sum() == 6 * n_times

@@ -99,6 +99,16 @@ def test_scales_are_read_off_the_data():
     assert layer.log_scale[1] == 0  # always the maximum
 
 
+def test_scales_from_the_data_are_the_likeliest():
+    """Of a column's offsets, those count where it is not the maximum."""
+    layer = Max(4, [0, 1, 3], ()).double()
+    x = rows(400, 4) * torch.tensor([0.2, 1.0, 9.0, 5.0]) + torch.tensor([3.0, 2.0, 0.0, 0.0])
+    weight = torch.rand(400, generator=generator(1), dtype=torch.float64)
+    layer.initialize(x, weight)
+    (gradient,) = torch.autograd.grad((weight * layer(x)[1]).sum(), [layer.log_scale])
+    torch.testing.assert_close(gradient, torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
+
+
 def test_the_mean_path_takes_the_likeliest_place():
     layer, z = make_max(3, scale=1.0), rows(50, 1)
     place = layer.inverse(z, draw=mean_draw).argmax(1)
@@ -123,6 +133,19 @@ def test_data_rows_come_back_whatever_was_drawn(dtype, noise):
     assert z.shape == (1000, 6)
     assert contribution.isfinite().all()
     assert torch.equal(layer.inverse(z), x)
+
+
+def test_the_others_are_drawn_as_far_below_as_the_column_varies():
+    x, found = rows(500, 2), []
+    for unit in (1.0, 64.0):
+        layer = GenerativeMax(2, 3, 1, (8,), generator=generator()).double()
+        layer.initialize(unit * x)
+        deviation = (unit * x[:, 1]).std(correction=0)
+        torch.testing.assert_close(layer.log_scale.exp(), deviation.expand(3))
+        found.append(layer(unit * x, noise=shared_noise(generator(1))))
+    (z, contribution), (z_wide, contribution_wide) = found
+    torch.testing.assert_close(z_wide, 64 * z)
+    torch.testing.assert_close(contribution_wide, contribution + 2 * math.log(64))
 
 
 def test_the_drawn_density_has_mass_one():
