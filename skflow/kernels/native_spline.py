@@ -4,6 +4,8 @@ First derivatives are compiled too. Those of higher order and in forward mode ar
 spline, and under `torch.func.vmap` the batch becomes more columns.
 """
 
+import inspect
+
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -30,6 +32,12 @@ def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor,
 def spline_inverse(z: Tensor, parameters: Tensor, bound: float) -> Tensor:
     """As `rational_quadratic.spline_inverse`."""
     return _Inverse.apply(z, parameters, bound)
+
+
+def _bound_at_once(forward):
+    """Keep the signature, which torch would otherwise work out anew at every call."""
+    forward.__signature__ = inspect.signature(forward)
+    return staticmethod(forward)
 
 
 def _n_bins(parameters):
@@ -78,7 +86,7 @@ def _batched(batch_size, folded):
 
 
 class _Forward(Function):
-    @staticmethod
+    @_bound_at_once
     def forward(x, parameters, bound):
         parameters = parameters.contiguous()
         z, log_derivative = columnwise_like(x), torch.empty_like(parameters[0])
@@ -112,7 +120,7 @@ class _Forward(Function):
 
 
 class _Backward(Function):
-    @staticmethod
+    @_bound_at_once
     def forward(x, parameters, grad_z, grad_log, bound):
         parameters = parameters.contiguous()
         grad_x, grad_parameters = columnwise_like(x), torch.empty_like(parameters)
@@ -153,7 +161,7 @@ class _Backward(Function):
 
 
 class _Inverse(Function):
-    @staticmethod
+    @_bound_at_once
     def forward(z, parameters, bound):
         parameters = parameters.contiguous()
         x = columnwise_like(z)

@@ -143,6 +143,5 @@ def fit_flow(
 def _with_trained(flow: Flow, trunk: Flow) -> Flow:
     """The same fixed part, and copies of the trained ones in float64."""
     # The trained layers themselves, not only their weights: some count what happened to them.
-    trunk.zero_grad(set_to_none=True)
     learned, base = copy.deepcopy(trunk.learned), copy.deepcopy(trunk.base)
     return Flow(flow.fixed, learned.double(), base.double())

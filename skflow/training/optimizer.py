@@ -4,9 +4,9 @@ import copy
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from skflow.distributions.base import own_parameters
+from skflow.training.flat import flattened
 from skflow.training.settings import Settings
 
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
@@ -15,23 +15,33 @@ BASE_RATE = 0.1  # step of the distributions against that of the rest: fitted on
 EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 
 
-def make_optimizer(flow: nn.Module, settings: Settings) -> torch.optim.AdamW:
-    """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
+def flat_weights(flow: nn.Module) -> dict[str, nn.Parameter]:
+    """All weights by how they are trained, each kind in one parameter; a flow may lack a kind.
+
+    "matrices" of networks, which decay; what distributions hold themselves, the "base"; the "rest".
+    """
     base = own_parameters(flow)
     layers = flow.learned.modules()
     matrices = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}
     rest = [p for p in flow.parameters() if id(p) not in known]
+    kinds = {"matrices": matrices, "rest": rest, "base": base}
+    return {kind: flattened(parameters) for kind, parameters in kinds.items() if parameters}
+
+
+def make_optimizer(weights: dict[str, nn.Parameter], settings: Settings) -> torch.optim.AdamW:
+    """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
     rate = settings.learning_rate_init
     groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay, "peak": rate},
-        {"params": rest, "weight_decay": 0.0, "peak": rate},
-        {"params": base, "weight_decay": 0.0, "peak": rate * BASE_RATE},
+        {
+            "params": [flat],
+            "weight_decay": settings.weight_decay if kind == "matrices" else 0.0,
+            "peak": rate * BASE_RATE if kind == "base" else rate,
+            "steps": 0,
+        }
+        for kind, flat in weights.items()
     ]
-    for group in groups:
-        group["steps"] = 0
-    groups = [group for group in groups if group["params"]] or groups[:1]
-    return torch.optim.AdamW(groups, lr=rate, eps=EPSILON, fused=True)
+    return torch.optim.AdamW(groups or [{"params": []}], lr=rate, eps=EPSILON, fused=True)
 
 
 def resume(optimizer: torch.optim.Optimizer, state: dict) -> None:
@@ -50,18 +60,26 @@ def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 class Average:
-    """A running average of a module's weights; nothing of it lives on the host."""
+    """A running average of a module's weights; nothing of it lives on the host.
 
-    def __init__(self, module: nn.Module):
+    Parameters
+    ----------
+    module : Module
+    weights : dict of Parameter
+        Its `flat_weights`.
+    """
+
+    def __init__(self, module: nn.Module, weights: dict[str, nn.Parameter]):
         self.module = copy.deepcopy(module)
-        self.source, self.target = list(module.parameters()), list(self.module.parameters())
-        self.move = get_ema_multi_avg_fn(AVERAGING)
+        self._source = [flat.detach() for flat in weights.values()]
+        self._target = [flat.detach() for flat in flat_weights(self.module).values()]
 
     def update(self) -> None:
         """Move towards the module's present weights."""
-        self.move(self.target, self.source, None)
+        for target, source in zip(self._target, self._source, strict=True):
+            target.lerp_(source, 1 - AVERAGING)
 
     def restart(self) -> None:
         """Forget the past."""
-        for target, source in zip(self.target, self.source, strict=True):
-            target.detach().copy_(source.detach())
+        for target, source in zip(self._target, self._source, strict=True):
+            target.copy_(source)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from skflow.training.optimizer import Average, make_optimizer
+from skflow.training.optimizer import Average, flat_weights, make_optimizer
 from skflow.training.settings import Settings
 from skflow.training.stopping import StoppingRule
 
@@ -64,8 +64,9 @@ class TrainState:
         self.flow, self.generator, self.rule = flow, generator, rule
         self.outcome = Outcome()
         self.factor = 1.0  # of the step
-        self.optimizer = make_optimizer(flow, settings)
-        self.average = Average(flow)
+        self.weights = flat_weights(flow)
+        self.optimizer = make_optimizer(self.weights, settings)
+        self.average = Average(flow, self.weights)
         self.good = self.best = snapshot(flow)
 
     @property
@@ -76,7 +77,7 @@ class TrainState:
     def go_back(self, settings: Settings, decay: float) -> None:
         """To the last good weights, with a smaller step and an optimizer without memory."""
         self.flow.load_state_dict(self.good)
-        self.optimizer = make_optimizer(self.flow, settings)
+        self.optimizer = make_optimizer(self.weights, settings)
         self.average.restart()
         self.factor *= decay
         self.outcome.n_rollbacks += 1

@@ -98,12 +98,15 @@ class Permutation(DimensionwiseTransform):
             order = torch.randperm(n_features, generator=generator)
         self.register_buffer("order", order.clone())
 
+    def _forward(self, x, context, noise):
+        return x.index_select(1, self.order), x.new_zeros(len(x))
+
     def _forward_per_dimension(self, x, context):
-        return x[:, self.order], torch.zeros_like(x)
+        return x.index_select(1, self.order), torch.zeros_like(x)
 
     def _forward_booked(self, x, context, noise, ledger):
         ledger.reorder(self.order)
-        return x[:, self.order]
+        return x.index_select(1, self.order)
 
     def _inverse(self, z, context, draw):
-        return z[:, self.order.argsort()]
+        return z.index_select(1, self.order.argsort())

@@ -24,7 +24,7 @@ INLINE REAL NAMED(slope_rate)(REAL raw) { /* derivative of the slope: a sigmoid 
     return (v > 0 ? 1 : small) / (1 + small);
 }
 
-INLINE int NAMED(is_inside)(REAL x, REAL bound) { return x > -bound && x < bound; }
+INLINE int NAMED(is_inside)(REAL x, REAL bound) { return (x > -bound) & (x < bound); }
 
 /* Find every row's bin; leave exp(raw - max) of all sizes in exp_x and exp_y, (K, BLOCK) each. */
 INLINE void NAMED(locate)(
@@ -79,7 +79,8 @@ INLINE void NAMED(locate)(
             REAL height = smallest + at->per_y[r] * exp_y[k * BLOCK + r];
             REAL raw = here[r];
             /* The slope at this knot ends the bin before it, where that is the row's. */
-            at->raw1[r] = !reached && at->index[r] == (REAL)(k - 1) ? raw : at->raw1[r];
+            int ends = !reached & (at->index[r] == (REAL)(k - 1));
+            at->raw1[r] = ends ? raw : at->raw1[r];
             at->raw0[r] = reached ? raw : at->raw0[r];
             at->index[r] = reached ? (REAL)k : at->index[r];
             at->left[r] = reached ? left : at->left[r];
