@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skflow.distributions.base import Decoder, Distribution
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
 

@@ -2,6 +2,67 @@
 
 # The first argument says whether the numbers are of double precision.
 
+def rows_to_columns(
+    is_double: bool,
+    rows: int,
+    row: int,
+    kept: int,
+    kept_row: int,
+    columns: int,
+    m: int,
+    n: int,
+    reach: float,
+    /,
+) -> None: ...
+def columns_to_rows(
+    is_double: bool,
+    columns: int,
+    rows: int,
+    row: int,
+    past: int,
+    past_row: int,
+    past_column: int,
+    out: int,
+    out_row: int,
+    m: int,
+    n: int,
+    reach: float,
+    /,
+) -> None: ...
+def affine_forward(
+    is_double: bool,
+    x: int,
+    x_column: int,
+    x_row: int,
+    parameters: int,
+    z: int,
+    z_column: int,
+    z_row: int,
+    log_derivative: int,
+    m: int,
+    n: int,
+    /,
+) -> None: ...
+def affine_backward(
+    is_double: bool,
+    x: int,
+    x_column: int,
+    x_row: int,
+    parameters: int,
+    grad_z: int,
+    gz_column: int,
+    gz_row: int,
+    grad_log: int,
+    gl_column: int,
+    gl_row: int,
+    grad_x: int,
+    gx_column: int,
+    gx_row: int,
+    grad_parameters: int,
+    m: int,
+    n: int,
+    /,
+) -> None: ...
 def spline_forward(
     is_double: bool,
     x: int,

@@ -3,6 +3,9 @@
 A family is only mathematics: it takes parameters that somebody else computed. Layout: ``x`` is
 ``(d, n)``, parameters are ``(n_parameters, d, n)`` (or broadcast to it). At zero parameters every
 family is the identity, so a network whose last layer is zero starts as the identity.
+
+`value_into` and `gradient_into`, which a family may lack, are compiled: they write where they are
+told, and know nothing of autograd.
 """
 
 from dataclasses import dataclass
@@ -11,9 +14,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from skflow.kernels.registry import spline_forward, spline_inverse
-
-MAX_LOG_SCALE = 5.0  # e^5: no single layer needs more, and exp of it never overflows
+from skflow.kernels import affine, native_affine, native_spline, rational_quadratic
+from skflow.kernels.affine import bounded_log_scale
+from skflow.kernels.registry import affine_forward, spline_forward, spline_inverse
 
 
 class Family(Protocol):
@@ -43,11 +46,6 @@ class Additive:
         return z - parameters[0]
 
 
-def bounded_log_scale(raw: Tensor) -> Tensor:
-    """Keep the log of a scale within +-MAX_LOG_SCALE, smoothly."""
-    return MAX_LOG_SCALE * torch.tanh(raw / MAX_LOG_SCALE)
-
-
 @dataclass(frozen=True)
 class Affine:
     """``z = x exp(a) + b``, ``a`` bounded (RealNVP, arXiv:1605.08803; MAF, arXiv:1705.07057)."""
@@ -55,11 +53,14 @@ class Affine:
     n_parameters: int = 2
 
     def forward(self, x, parameters):
-        log_scale = bounded_log_scale(parameters[0])
-        return x * log_scale.exp() + parameters[1], log_scale.expand_as(x)
+        return affine_forward(x, parameters)
 
     def inverse(self, z, parameters):
         return (z - parameters[1]) * torch.exp(-bounded_log_scale(parameters[0]))
+
+    readable_forward = staticmethod(affine.affine_forward)
+    value_into = staticmethod(native_affine.value_into)
+    gradient_into = staticmethod(native_affine.gradient_into)
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,12 @@ class RationalQuadratic:
 
     def inverse(self, z, parameters):
         return spline_inverse(z, parameters, self.bound)
+
+    def readable_forward(self, x, parameters):
+        return rational_quadratic.spline_forward(x, parameters, self.bound)
+
+    def value_into(self, x, parameters, z, log):
+        native_spline.value_into(x, parameters, self.bound, z, log)
+
+    def gradient_into(self, x, parameters, grads, grad_x):
+        return native_spline.gradient_into(x, parameters, self.bound, grads, grad_x)

@@ -30,3 +30,8 @@ def columnwise_like(x: Tensor) -> Tensor:
     if x.stride(0) < x.stride(1):
         return x.new_empty(n, m).T
     return x.new_empty(m, n)
+
+
+def place(x: Tensor) -> tuple[int, int, int]:
+    """Where the elements (column, row) of x are: address, stride of columns, stride of rows."""
+    return x.data_ptr(), *x.stride()

@@ -9,7 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skflow.kernels import fused_spline, native_spline, rational_quadratic, shared_spline
+from skflow.kernels import (
+    affine,
+    coupling,
+    fused_spline,
+    native_affine,
+    native_spline,
+    rational_quadratic,
+    shared_spline,
+)
 
 
 @dataclass(frozen=True)
@@ -59,4 +67,11 @@ spline_inverse = Kernel(
     rational_quadratic.spline_inverse,
     (Twin("native", native_spline.spline_inverse, native_spline.takes),),
 )
-KERNELS = {"spline_forward": spline_forward, "spline_inverse": spline_inverse}
+affine_forward = Kernel(
+    affine.affine_forward,
+    (Twin("native", native_affine.affine_forward, native_affine.takes),),
+)
+coupling_forward = Kernel(
+    coupling.composed,
+    (Twin("native", coupling.coupling_at_once, coupling.takes),),
+)

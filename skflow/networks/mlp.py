@@ -6,15 +6,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from skflow.kernels.perceptron import perceptron
 from skflow.networks.linear import SeededLinear
 
 
 class MLP(nn.Module):
     """Perceptron from (n, n_inputs) to parameters of shape (n_parameters, n_outputs, n).
 
-    The output is laid out for the kernels (bins lead, rows last) by the last matrix product
-    itself, at no cost. The last layer is zero at first, so that whatever it parametrises starts
-    as the identity. ``n_inputs`` may be 0: then the output is a constant.
+    The output is laid out for the kernels: bins lead, rows come last. The last layer is zero at
+    first, so that whatever it parametrises starts as the identity. ``n_inputs`` may be 0: then the
+    output is a constant.
     """
 
     def __init__(
@@ -33,7 +34,10 @@ class MLP(nn.Module):
         self.shape = (n_parameters, n_outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.hidden:
-            x = torch.relu(layer(x))
-        out = torch.addmm(self.last.bias[:, None], self.last.weight, x.T)
-        return out.view(*self.shape, x.shape[0])
+        return perceptron(x, *self.weights()).view(*self.shape, x.shape[0])
+
+    def weights(self) -> list[Tensor]:
+        """Matrices and biases, alternating, the first layer's first."""
+        return [
+            values for layer in (*self.hidden, self.last) for values in (layer.weight, layer.bias)
+        ]

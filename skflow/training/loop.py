@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from skflow.data.batches import Batches
 from skflow.data.rows import Rows
-from skflow.training.flat import zero_gradients
 from skflow.training.optimizer import set_rate
 from skflow.training.settings import Settings
 from skflow.training.state import Epoch, Outcome, TrainState, snapshot
@@ -75,11 +74,11 @@ def train(
     if state.epoch == 0 and rule.judges:
         outcome.start_score = rule.score(flow)
         rule.improved(0, outcome.start_score)
-    weights, device = list(state.weights.values()), state.generator.device
+    weights, device = state.weights, state.generator.device
     noise = fresh_noise(state.generator)
     before, epoch = state.good, state.epoch
     try:
-        for epoch in range(state.epoch + 1, settings.max_iter + 1) if weights else ():
+        for epoch in range(state.epoch + 1, settings.max_iter + 1) if weights.of_kind else ():
             verdict = rule.verdict()
             if verdict == "stop":
                 outcome.stopped_early = True
@@ -94,9 +93,9 @@ def train(
                 row_loss = loss(flow, batch, noise)
                 weighted = row_loss if batch.weight is None else row_loss * batch.weight
                 mean_loss = weighted.mean()
-                zero_gradients(weights)
+                weights.zero_gradient()
                 mean_loss.backward()
-                nn.utils.clip_grad_norm_(weights, CLIP)
+                weights.clip_gradient(CLIP)
                 state.optimizer.step()
                 state.average.update()
                 total = total + mean_loss.detach() / len(batches)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skflow.distributions.base import own_parameters
-from skflow.training.flat import flattened
+from skflow.training.flat import FlatWeights
 from skflow.training.settings import Settings
 
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
@@ -15,8 +15,8 @@ BASE_RATE = 0.1  # step of the distributions against that of the rest: fitted on
 EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 
 
-def flat_weights(flow: nn.Module) -> dict[str, nn.Parameter]:
-    """All weights by how they are trained, each kind in one parameter; a flow may lack a kind.
+def flat_weights(flow: nn.Module) -> FlatWeights:
+    """All weights by how they are trained; a flow may lack a kind.
 
     "matrices" of networks, which decay; what distributions hold themselves, the "base"; the "rest".
     """
@@ -25,11 +25,10 @@ def flat_weights(flow: nn.Module) -> dict[str, nn.Parameter]:
     matrices = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
     known = {id(p) for p in [*base, *matrices]}
     rest = [p for p in flow.parameters() if id(p) not in known]
-    kinds = {"matrices": matrices, "rest": rest, "base": base}
-    return {kind: flattened(parameters) for kind, parameters in kinds.items() if parameters}
+    return FlatWeights({"matrices": matrices, "rest": rest, "base": base})
 
 
-def make_optimizer(weights: dict[str, nn.Parameter], settings: Settings) -> torch.optim.AdamW:
+def make_optimizer(weights: FlatWeights, settings: Settings) -> torch.optim.AdamW:
     """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
     rate = settings.learning_rate_init
     groups = [
@@ -39,7 +38,7 @@ def make_optimizer(weights: dict[str, nn.Parameter], settings: Settings) -> torc
             "peak": rate * BASE_RATE if kind == "base" else rate,
             "steps": 0,
         }
-        for kind, flat in weights.items()
+        for kind, flat in weights.of_kind.items()
     ]
     return torch.optim.AdamW(groups or [{"params": []}], lr=rate, eps=EPSILON, fused=True)
 
@@ -65,21 +64,18 @@ class Average:
     Parameters
     ----------
     module : Module
-    weights : dict of Parameter
-        Its `flat_weights`.
+    weights : FlatWeights
+        Of the module.
     """
 
-    def __init__(self, module: nn.Module, weights: dict[str, nn.Parameter]):
+    def __init__(self, module: nn.Module, weights: FlatWeights):
         self.module = copy.deepcopy(module)
-        self._source = [flat.detach() for flat in weights.values()]
-        self._target = [flat.detach() for flat in flat_weights(self.module).values()]
+        self._weights, self._source = flat_weights(self.module), weights
 
     def update(self) -> None:
         """Move towards the module's present weights."""
-        for target, source in zip(self._target, self._source, strict=True):
-            target.lerp_(source, 1 - AVERAGING)
+        self._weights.move_towards(self._source, 1 - AVERAGING)
 
     def restart(self) -> None:
         """Forget the past."""
-        for target, source in zip(self._target, self._source, strict=True):
-            target.copy_(source)
+        self._weights.copy_from(self._source)

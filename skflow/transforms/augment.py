@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.normal import LOG_SQRT_2PI
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import Transform

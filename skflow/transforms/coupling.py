@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from skflow.kernels.coupling import Coupled
 from skflow.kernels.families import Family
-from skflow.networks.input_clamp import clamp_inputs
+from skflow.kernels.registry import coupling_forward
+from skflow.networks.input_clamp import REACH, clamp_inputs
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import DimensionwiseTransform
 
@@ -68,8 +70,10 @@ class Coupling(DimensionwiseTransform):
         return self.network(clamp_inputs(seen))
 
     def _move(self, x, context):
-        kept = x[:, : self.n_kept]
-        moving = x[:, self.n_kept :].T
+        if isinstance(self.network, MLP):
+            how = Coupled(self.n_kept, REACH, self.family)
+            return coupling_forward(x, context, how, *self.network.weights())
+        kept, moving = x[:, : self.n_kept], x[:, self.n_kept :].T
         moved, log_derivative = self.family.forward(moving, self._parameters_given(kept, context))
         return torch.cat([kept, moved.T], 1), log_derivative
 

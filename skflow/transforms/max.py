@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from skflow.distributions.base import Decoder
 from skflow.distributions.categorical import Categorical
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 from skflow.kernels.half_normal import MEAN, half_normal_of, log_half_normal
 from skflow.kernels.moments import n_rows, weighted_mean
 from skflow.transforms.base import DroppingTransform, Transform

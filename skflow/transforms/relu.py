@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.distributions.signs import Signs
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 from skflow.kernels.half_normal import half_normal_of, log_half_normal, normal_of
 from skflow.kernels.moments import n_rows, weighted_mean, weighted_median
 from skflow.transforms.base import DroppingTransform, Transform

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from skflow.distributions.base import Decoder
 from skflow.distributions.normal import LOG_SQRT_2PI
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import DroppingTransform

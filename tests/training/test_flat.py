@@ -3,30 +3,52 @@
 import torch
 from torch import nn
 
-from skflow.training.flat import flattened, zero_gradients
+from skflow.training.flat import FlatWeights
+
+
+def flat_layer():
+    layer = nn.Linear(3, 2)
+    return layer, FlatWeights({"matrices": [layer.weight], "none": [], "rest": [layer.bias]})
 
 
 def test_layers_and_the_flat_weights_are_the_same_numbers():
-    layer = nn.Linear(3, 2)
-    before = [p.detach().clone() for p in layer.parameters()]
-    flat = flattened(list(layer.parameters()))
-    assert all(torch.equal(p, b) for p, b in zip(layer.parameters(), before, strict=True))
+    layer, weights = flat_layer()
+    assert list(weights.of_kind) == ["matrices", "rest"]
+    before = layer.weight.detach().clone()
     with torch.no_grad():
-        flat.add_(1.0)
-    assert all(torch.equal(p, b + 1) for p, b in zip(layer.parameters(), before, strict=True))
+        weights.of_kind["matrices"].add_(1.0)
+    torch.testing.assert_close(layer.weight, before + 1)
     layer.load_state_dict({"weight": torch.ones(2, 3), "bias": torch.zeros(2)})
-    assert flat.tolist() == [1.0] * 6 + [0.0] * 2
+    assert [flat.tolist() for flat in weights.of_kind.values()] == [[1.0] * 6, [0.0] * 2]
 
 
 def test_gradients_of_layers_are_those_of_the_flat_weights():
-    layer, x = nn.Linear(3, 2), torch.randn(5, 3)
-    flat = flattened(list(layer.parameters()))
+    (layer, weights), x = flat_layer(), torch.randn(5, 3)
     for _ in range(2):  # added to, unless set to zero
         layer(x).sum().backward()
-    torch.testing.assert_close(
-        flat.grad, torch.cat([2 * x.sum(0), 2 * x.sum(0), torch.full((2,), 10.0)])
-    )
-    zero_gradients([flat])
-    assert not flat.grad.any()
-    layer(x).sum().backward()
-    torch.testing.assert_close(flat.grad[:3], x.sum(0))
+    whole = torch.cat([2 * x.sum(0), 2 * x.sum(0), torch.full((2,), 10.0)])
+    torch.testing.assert_close(weights.gradient, whole)
+    torch.testing.assert_close(weights.of_kind["rest"].grad, whole[6:])
+    weights.zero_gradient()
+    assert not layer.weight.grad.any()
+
+
+def test_a_long_gradient_is_shortened_as_torch_does_it():
+    (layer, weights), x = flat_layer(), torch.randn(5, 3)
+    for longest in (100.0, 1.0):
+        layer(x).sum().backward()
+        twin = [nn.Parameter(p.detach()) for p in layer.parameters()]
+        for p, own in zip(twin, layer.parameters(), strict=True):
+            p.grad = own.grad.clone()
+        nn.utils.clip_grad_norm_(twin, longest)
+        weights.clip_gradient(longest)
+        torch.testing.assert_close(weights.gradient, torch.cat([p.grad.flatten() for p in twin]))
+
+
+def test_an_average_moves_by_its_share():
+    (layer, weights), (_, other) = flat_layer(), flat_layer()
+    before, goal = layer.weight.detach().clone(), other.of_kind["matrices"].detach().view(2, 3)
+    weights.move_towards(other, 0.25)
+    torch.testing.assert_close(layer.weight.detach(), 0.75 * before + 0.25 * goal)
+    weights.copy_from(other)
+    assert torch.equal(layer.weight, goal)

@@ -9,6 +9,8 @@
 
 #define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
 
+#define MAX_LOG_SCALE 5.0 /* as in families.py */
+
 /* As in rational_quadratic.py. */
 #define MIN_BIN 1e-3
 #define MIN_SLOPE 1e-3
@@ -32,12 +34,16 @@
 #include "float32.h"
 
 #include "elementary.h"
+#include "affine.h"
+#include "columns.h"
 #include "spline.h"
 #include "undefine.h"
 
 #include "float64.h"
 
 #include "elementary.h"
+#include "affine.h"
+#include "columns.h"
 #include "spline.h"
 #include "undefine.h"
 

@@ -13,16 +13,17 @@
 
 #define A(T, address) ((T *)(intptr_t)(address))
 
-/* Call `kernel` in the precision that `is_double` names, with scratch memory for both. */
-#define CALL(n_scratch, kernel, ...)                                                     \
-    void *scratch = malloc((size_t)(n_scratch) * sizeof(double));               \
-    if (scratch == NULL) return PyErr_NoMemory();                                        \
-    Py_BEGIN_ALLOW_THREADS                                                               \
-    if (is_double) { typedef double T; kernel##_float64(__VA_ARGS__, A(T, scratch)); }   \
-    else { typedef float T; kernel##_float32(__VA_ARGS__, A(T, scratch)); }              \
-    Py_END_ALLOW_THREADS                                                                 \
-    free(scratch);                                                              \
-    Py_RETURN_NONE
+/* Call `kernel` in the precision that `is_double` names. */
+#define CALL(kernel, ...)                                               \
+    Py_BEGIN_ALLOW_THREADS                                              \
+    if (is_double) { typedef double T; kernel##_float64(__VA_ARGS__); } \
+    else { typedef float T; kernel##_float32(__VA_ARGS__); }            \
+    Py_END_ALLOW_THREADS
+
+/* Memory for `n` numbers of either precision. */
+#define NEW_SCRATCH(n)                                    \
+    void *scratch = malloc((size_t)(n) * sizeof(double)); \
+    if (scratch == NULL) return PyErr_NoMemory();
 
 static PyObject *spline_forward(PyObject *self, PyObject *arguments) {
     int is_double, n_bins;
@@ -33,10 +34,13 @@ static PyObject *spline_forward(PyObject *self, PyObject *arguments) {
             &z_column, &z_row, &log_derivative, &m, &n, &n_bins, &bound
         ))
         return NULL;
+    NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
-        2 * n_bins * BLOCK, spline_forward, A(const T, x), x_column, x_row, A(const T, parameters),
-        A(T, z), z_column, z_row, A(T, log_derivative), m, n, n_bins, bound
-    );
+        spline_forward, A(const T, x), x_column, x_row, A(const T, parameters),
+        A(T, z), z_column, z_row, A(T, log_derivative), m, n, n_bins, bound, A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
 }
 
 static PyObject *spline_inverse(PyObject *self, PyObject *arguments) {
@@ -48,10 +52,13 @@ static PyObject *spline_inverse(PyObject *self, PyObject *arguments) {
             &x_column, &x_row, &m, &n, &n_bins, &bound
         ))
         return NULL;
+    NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
-        2 * n_bins * BLOCK, spline_inverse, A(const T, z), z_column, z_row, A(const T, parameters),
-        A(T, x), x_column, x_row, m, n, n_bins, bound
-    );
+        spline_inverse, A(const T, z), z_column, z_row, A(const T, parameters),
+        A(T, x), x_column, x_row, m, n, n_bins, bound, A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
 }
 
 static PyObject *spline_backward(PyObject *self, PyObject *arguments) {
@@ -65,15 +72,86 @@ static PyObject *spline_backward(PyObject *self, PyObject *arguments) {
             &gx_row, &grad_parameters, &m, &n, &n_bins, &bound
         ))
         return NULL;
+    NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
-        2 * n_bins * BLOCK, spline_backward, A(const T, x), x_column, x_row,
+        spline_backward, A(const T, x), x_column, x_row,
         A(const T, parameters), A(const T, grad_z), gz_column, gz_row, A(const T, grad_log),
         gl_column, gl_row, A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), m, n, n_bins,
-        bound
-    );
+        bound, A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
+}
+
+static PyObject *affine_forward(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t x, x_column, x_row, parameters, z, z_column, z_row, log_derivative, m, n;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnnn", &is_double, &x, &x_column, &x_row, &parameters, &z,
+            &z_column, &z_row, &log_derivative, &m, &n
+        ))
+        return NULL;
+    CALL(
+        affine_forward, A(const T, x), x_column, x_row, A(const T, parameters), A(T, z), z_column,
+        z_row, A(T, log_derivative), m, n
+    )
+    Py_RETURN_NONE;
+}
+
+static PyObject *affine_backward(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t x, x_column, x_row, parameters, grad_z, gz_column, gz_row, grad_log, gl_column,
+        gl_row, grad_x, gx_column, gx_row, grad_parameters, m, n;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnnnnnnnnn", &is_double, &x, &x_column, &x_row, &parameters,
+            &grad_z, &gz_column, &gz_row, &grad_log, &gl_column, &gl_row, &grad_x, &gx_column,
+            &gx_row, &grad_parameters, &m, &n
+        ))
+        return NULL;
+    CALL(
+        affine_backward, A(const T, x), x_column, x_row, A(const T, parameters),
+        A(const T, grad_z), gz_column, gz_row, A(const T, grad_log), gl_column, gl_row,
+        A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), m, n
+    )
+    Py_RETURN_NONE;
+}
+
+static PyObject *rows_to_columns(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t rows, row, kept, kept_row, columns, m, n;
+    double reach;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnd", &is_double, &rows, &row, &kept, &kept_row, &columns, &m, &n,
+            &reach
+        ))
+        return NULL;
+    CALL(
+        rows_to_columns, A(const T, rows), row, A(T, kept), kept_row, A(T, columns), m, n, reach
+    )
+    Py_RETURN_NONE;
+}
+
+static PyObject *columns_to_rows(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t columns, rows, row, past, past_row, past_column, out, out_row, m, n;
+    double reach;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnnnd", &is_double, &columns, &rows, &row, &past, &past_row,
+            &past_column, &out, &out_row, &m, &n, &reach
+        ))
+        return NULL;
+    CALL(
+        columns_to_rows, A(const T, columns), A(const T, rows), row, A(const T, past), past_row,
+        past_column, A(T, out), out_row, m, n, reach
+    )
+    Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
+    {"rows_to_columns", rows_to_columns, METH_VARARGS, NULL},
+    {"columns_to_rows", columns_to_rows, METH_VARARGS, NULL},
+    {"affine_forward", affine_forward, METH_VARARGS, NULL},
+    {"affine_backward", affine_backward, METH_VARARGS, NULL},
     {"spline_forward", spline_forward, METH_VARARGS, NULL},
     {"spline_inverse", spline_inverse, METH_VARARGS, NULL},
     {"spline_backward", spline_backward, METH_VARARGS, NULL},

@@ -100,8 +100,8 @@ VERSIONED void NAMED(spline_forward)(
 ) {
     const REAL bound = (REAL)bound_;
     NAMED(Located) at;
-    for (ptrdiff_t j = 0; j < m; j++)
-        for (ptrdiff_t i = 0; i < n; i += BLOCK) {
+    for (ptrdiff_t i = 0; i < n; i += BLOCK)
+        for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
                 &at, x + j * x_column + i * x_row, x_row, parameters + j * n + i, m * n, n_bins,
@@ -132,8 +132,8 @@ VERSIONED void NAMED(spline_inverse)(
 ) {
     const REAL bound = (REAL)bound_;
     NAMED(Located) at;
-    for (ptrdiff_t j = 0; j < m; j++)
-        for (ptrdiff_t i = 0; i < n; i += BLOCK) {
+    for (ptrdiff_t i = 0; i < n; i += BLOCK)
+        for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
                 &at, z + j * z_column + i * z_row, z_row, parameters + j * n + i, m * n, n_bins,
@@ -172,8 +172,8 @@ VERSIONED void NAMED(spline_backward)(
     NAMED(Located) at;
     REAL of_left[BLOCK], of_width[BLOCK], of_bottom[BLOCK], of_height[BLOCK], of_raw0[BLOCK],
         of_raw1[BLOCK], mean_x[BLOCK], mean_y[BLOCK], of_x[BLOCK];
-    for (ptrdiff_t j = 0; j < m; j++)
-        for (ptrdiff_t i = 0; i < n; i += BLOCK) {
+    for (ptrdiff_t i = 0; i < n; i += BLOCK)
+        for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
                 &at, x + j * x_column + i * x_row, x_row, parameters + j * n + i, m * n, n_bins,

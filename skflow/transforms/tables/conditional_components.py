@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from skflow.distributions.score_mixture import wrapped
-from skflow.kernels.families import bounded_log_scale
+from skflow.kernels.affine import bounded_log_scale
 
 COPY_SPREAD = 0.6  # of the copies' means, in deviations of the class
 BROAD_WEIGHT, BROAD_DEVIATION = 0.003, 1.5  # a component that no outlier is impossible under

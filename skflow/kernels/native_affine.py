@@ -1,0 +1,59 @@
+"""The compiled twin of the affine map."""
+
+import torch
+from torch import Tensor
+
+from skflow.kernels import affine as readable
+from skflow.kernels.at_once import at_once
+from skflow.kernels.native import columnwise_like, compiled, place, takes_tensors
+
+
+def takes(x: Tensor, parameters: Tensor) -> bool:
+    """Whether every element has a map of its own, and all of it is in reach."""
+    return (
+        x.dim() == 2
+        and parameters.shape[1:] == x.shape
+        and x.numel() > 0
+        and takes_tensors(x, parameters)
+    )
+
+
+def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    """As `affine.affine_forward`, for x (m, n) and parameters (2, m, n)."""
+    return _forward(x, parameters)
+
+
+def value_into(x: Tensor, parameters: Tensor, z: Tensor, log: Tensor) -> None:
+    """Write z and the log-derivative where they are to be; ``log`` is contiguous."""
+    compiled.affine_forward(
+        x.dtype == torch.float64, *place(x), parameters.data_ptr(), *place(z), log.data_ptr(),
+        *x.shape,
+    )  # fmt: skip
+
+
+def gradient_into(
+    x: Tensor, parameters: Tensor, grads: tuple[Tensor, Tensor], grad_x: Tensor
+) -> Tensor:
+    """Write the gradient of x where it is to be; return that of the parameters."""
+    grad_parameters = torch.empty_like(parameters)
+    compiled.affine_backward(
+        x.dtype == torch.float64, *place(x), parameters.data_ptr(), *place(grads[0]),
+        *place(grads[1]), *place(grad_x), grad_parameters.data_ptr(), *x.shape,
+    )  # fmt: skip
+    return grad_parameters
+
+
+def _value(x, parameters):
+    parameters = parameters.contiguous()
+    z, log_derivative = columnwise_like(x), torch.empty_like(parameters[0])
+    value_into(x, parameters, z, log_derivative)
+    return (z, log_derivative), ()
+
+
+def _gradient(inputs, results, grads):
+    x, parameters = inputs
+    grad_x = columnwise_like(x)
+    return grad_x, gradient_into(x, parameters.contiguous(), grads, grad_x)
+
+
+_forward = at_once(2, _value, _gradient, readable.affine_forward)
