@@ -11,7 +11,7 @@ from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("skflow/kernels/c")
 # What lets loops become vector code. Nothing that reorders sums or assumes finite numbers.
-UNIX_FLAGS = ["-O2", "-ftree-vectorize", "-fno-math-errno", "-fno-trapping-math"]
+UNIX_FLAGS = ["-O2", "-ftree-vectorize", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 GCC_FLAGS = ["-fvect-cost-model=dynamic", "-ffp-contract=fast"]
 
 

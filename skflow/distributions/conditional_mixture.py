@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.base import Decoder
-from skflow.distributions.mixture import GaussianMixture, triangular_factor
+from skflow.distributions.mixture import GaussianMixture
 from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.kernels.affine import bounded_log_scale
+from skflow.kernels.mixture import triangular_factor
 from skflow.networks.input_clamp import clamp_inputs
 from skflow.networks.mlp import MLP
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.base import Decoder
-from skflow.distributions.mixture import triangular_factor
+from skflow.kernels.mixture import triangular_factor
 from skflow.kernels.moments import covariance_and_intensity, weighted_mean, weighted_moments
 
 

@@ -6,16 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from skflow.distributions.flow_base import FlowBase
-from skflow.distributions.normal import LOG_SQRT_2PI
+from skflow.kernels.mixture import (
+    LOG_SQRT_2PI,
+    component_log_prob,
+    triangular_factor,
+    whitened,
+)
 from skflow.kernels.moments import oriented
+from skflow.kernels.registry import mixture_log_prob
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture as FittedMixture
-
-
-def triangular_factor(log_diagonal: Tensor, upper: Tensor) -> Tensor:
-    """Upper triangular by construction, the diagonal an exponential."""
-    return upper.triu(1) + torch.diag_embed(log_diagonal.exp())
 
 
 class GaussianMixture(FlowBase):
@@ -53,26 +54,20 @@ class GaussianMixture(FlowBase):
         """All U: shape (K, d, d)."""
         return triangular_factor(self.log_diagonal, self.upper)
 
-    def _whitened(self, x: Tensor) -> Tensor:
-        """The rows as every component whitens them: shape (n, K, d)."""
-        n_components, d = self.means.shape
-        factor = self.factor()
-        centre = (self.means[:, None] @ factor)[:, 0]  # (K, d)
-        whitened = x @ factor.movedim(1, 0).reshape(d, -1)  # (n, K d)
-        return whitened.view(-1, n_components, d) - centre
+    def _weights(self):
+        return self.logits.log_softmax(0), self.means, self.log_diagonal, self.upper
 
     def component_log_prob(self, x: Tensor) -> Tensor:
         """Log of every component's weight times its density: shape (n, K)."""
-        d, whitened = x.shape[1], self._whitened(x)
-        log_prob = self.log_diagonal.sum(1) - 0.5 * (whitened * whitened).sum(2)
-        return log_prob + self.logits.log_softmax(0) - d * LOG_SQRT_2PI
+        return component_log_prob(x, *self._weights())
 
     def log_prob(self, x, context=None):
-        return torch.logsumexp(self.component_log_prob(x), 1)
+        return mixture_log_prob(x, *self._weights())
 
     def log_prob_per_dimension(self, x, context=None):
         # U is upper triangular: column j of x U is a matter of the columns up to j alone.
-        terms = self.log_diagonal - 0.5 * self._whitened(x).square() - LOG_SQRT_2PI
+        white = whitened(x, self.means, self.factor())
+        terms = self.log_diagonal - 0.5 * white.square() - LOG_SQRT_2PI
         so_far = self.logits.log_softmax(0)[:, None] + terms.cumsum(2)
         so_far = torch.logsumexp(so_far, 1)  # of the first column, the first two, ...
         return torch.cat([so_far[:, :1], so_far.diff(dim=1)], 1)

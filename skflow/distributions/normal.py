@@ -1,14 +1,11 @@
 """The standard normal."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from skflow.distributions.flow_base import FlowBase
 from skflow.distributions.location_scale import LocationScale
-
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+from skflow.kernels.mixture import LOG_SQRT_2PI
 
 
 class StandardNormal(FlowBase):

@@ -13,7 +13,9 @@ from skflow.kernels import (
     affine,
     coupling,
     fused_spline,
+    mixture,
     native_affine,
+    native_mixture,
     native_spline,
     rational_quadratic,
     shared_spline,
@@ -74,4 +76,8 @@ affine_forward = Kernel(
 coupling_forward = Kernel(
     coupling.composed,
     (Twin("native", coupling.coupling_at_once, coupling.takes),),
+)
+mixture_log_prob = Kernel(
+    mixture.mixture_log_prob,
+    (Twin("native", native_mixture.mixture_log_prob, native_mixture.takes),),
 )

@@ -9,6 +9,7 @@
 
 #define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
 
+#define LOG_SQRT_2PI 0.91893853320467274178
 #define MAX_LOG_SCALE 5.0 /* as in families.py */
 
 /* As in rational_quadratic.py. */
@@ -36,6 +37,7 @@
 #include "elementary.h"
 #include "affine.h"
 #include "columns.h"
+#include "mixture.h"
 #include "spline.h"
 #include "undefine.h"
 
@@ -44,6 +46,7 @@
 #include "elementary.h"
 #include "affine.h"
 #include "columns.h"
+#include "mixture.h"
 #include "spline.h"
 #include "undefine.h"
 

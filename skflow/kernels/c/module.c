@@ -147,7 +147,48 @@ static PyObject *columns_to_rows(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *mixture_forward(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t x, log_weights, means, log_diagonal, upper, log_prob, n, d, n_components;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnn", &is_double, &x, &log_weights, &means, &log_diagonal, &upper,
+            &log_prob, &n, &d, &n_components
+        ))
+        return NULL;
+    NEW_SCRATCH((3 * d + n_components) * BLOCK)
+    CALL(
+        mixture_forward, A(const T, x), A(const T, log_weights), A(const T, means),
+        A(const T, log_diagonal), A(const T, upper), A(T, log_prob), n, d, n_components,
+        A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
+}
+
+static PyObject *mixture_backward(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t x, log_weights, means, log_diagonal, upper, log_prob, grad, grad_row, grad_x,
+        grad_log_weights, grad_means, grad_log_diagonal, grad_upper, n, d, n_components;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnnnnnnnnn", &is_double, &x, &log_weights, &means, &log_diagonal,
+            &upper, &log_prob, &grad, &grad_row, &grad_x, &grad_log_weights, &grad_means,
+            &grad_log_diagonal, &grad_upper, &n, &d, &n_components
+        ))
+        return NULL;
+    NEW_SCRATCH((4 * d + 2) * BLOCK)
+    CALL(
+        mixture_backward, A(const T, x), A(const T, log_weights), A(const T, means),
+        A(const T, log_diagonal), A(const T, upper), A(const T, log_prob), A(const T, grad),
+        grad_row, A(T, grad_x), A(T, grad_log_weights), A(T, grad_means), A(T, grad_log_diagonal),
+        A(T, grad_upper), n, d, n_components, A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"mixture_forward", mixture_forward, METH_VARARGS, NULL},
+    {"mixture_backward", mixture_backward, METH_VARARGS, NULL},
     {"rows_to_columns", rows_to_columns, METH_VARARGS, NULL},
     {"columns_to_rows", columns_to_rows, METH_VARARGS, NULL},
     {"affine_forward", affine_forward, METH_VARARGS, NULL},
