@@ -96,6 +96,23 @@ def mixture_backward(
     n_components: int,
     /,
 ) -> None: ...
+def mixture_moments(
+    is_double: bool,
+    x: int,
+    weight: int,
+    log_weights: int,
+    means: int,
+    log_diagonal: int,
+    upper: int,
+    log_prob: int,
+    sizes: int,
+    firsts: int,
+    seconds: int,
+    n: int,
+    d: int,
+    n_components: int,
+    /,
+) -> None: ...
 def spline_forward(
     is_double: bool,
     x: int,

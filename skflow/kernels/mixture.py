@@ -35,3 +35,50 @@ def mixture_log_prob(
     """Log-density of the rows of x (n, d), from weights (K,), means and factors."""
     joint = component_log_prob(x, log_weights, means, log_diagonal, upper)
     return torch.logsumexp(joint, 1)
+
+
+ROWS_AT_ONCE = 4_096
+
+
+def mixture_moments(
+    x: Tensor, weight: Tensor | None, *components: Tensor
+) -> tuple[float, Tensor, Tensor, Tensor]:
+    """What a step of expectation maximisation sums over rows, in double precision.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, d)
+    weight : Tensor of shape (n,), or None
+    *components : Tensor
+        As for `mixture_log_prob`.
+
+    Returns
+    -------
+    log_prob : float
+    sizes : Tensor of shape (K,)
+        Rows that fall to every component, in shares.
+    firsts, seconds : Tensor of shape (K, d) and (K, d, d)
+        Sums of x - mean and of its products, about the present means.
+    """
+    means = components[1]
+    n_components, d = means.shape
+    double = {"dtype": torch.float64, "device": x.device}
+    sizes, firsts = torch.zeros(n_components, **double), torch.zeros(n_components, d, **double)
+    seconds, total = torch.zeros(n_components, d, d, **double), 0.0
+    weights = (
+        [None] * (len(x) // ROWS_AT_ONCE + 1) if weight is None else weight.split(ROWS_AT_ONCE)
+    )
+    for part, of_part in zip(x.split(ROWS_AT_ONCE), weights, strict=False):
+        joint = component_log_prob(part, *components)
+        log_prob = joint.logsumexp(1)
+        share = (joint - log_prob[:, None]).exp()
+        if of_part is not None:
+            log_prob, share = log_prob * of_part, share * of_part[:, None]
+        total += float(log_prob.sum())
+        sizes += share.sum(0)
+        for k in range(n_components):
+            centred = part - means[k]
+            pulled = share[:, k, None] * centred
+            firsts[k] += pulled.sum(0)
+            seconds[k] += centred.T @ pulled
+    return total, sizes, firsts, seconds

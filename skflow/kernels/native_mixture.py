@@ -45,3 +45,29 @@ def _gradient(inputs, results, grads):
 
 
 _log_prob = at_once(1, _value, _gradient, lambda *inputs: (readable.mixture_log_prob(*inputs),))
+
+
+def takes_moments(x: Tensor, weight: Tensor | None, *components: Tensor) -> bool:
+    """Whether compiled code reaches all of it."""
+    given = components if weight is None else (weight, *components)
+    return x.numel() > 0 and takes_tensors(x, *given)
+
+
+def mixture_moments(
+    x: Tensor, weight: Tensor | None, *components: Tensor
+) -> tuple[float, Tensor, Tensor, Tensor]:
+    """As `mixture.mixture_moments`."""
+    x, (n, d), n_components = x.contiguous(), x.shape, len(components[0])
+    total = torch.zeros(1, dtype=torch.float64)
+    sizes, firsts, seconds = (
+        torch.zeros(n_components, *shape, dtype=torch.float64) for shape in ((), (d,), (d, d))
+    )
+    of_weight = 0 if weight is None else weight.contiguous().data_ptr()
+    kept = [one.contiguous() for one in components]
+    log_weights, means, log_diagonal, upper = _addresses(*kept)
+    compiled.mixture_moments(
+        x.dtype == torch.float64, x.data_ptr(), of_weight, log_weights, means, log_diagonal, upper,
+        total.data_ptr(), sizes.data_ptr(), firsts.data_ptr(), seconds.data_ptr(), n, d,
+        n_components,
+    )  # fmt: skip
+    return float(total), sizes, firsts, seconds + seconds.triu(1).mT

@@ -81,3 +81,7 @@ mixture_log_prob = Kernel(
     mixture.mixture_log_prob,
     (Twin("native", native_mixture.mixture_log_prob, native_mixture.takes),),
 )
+mixture_moments = Kernel(
+    mixture.mixture_moments,
+    (Twin("native", native_mixture.mixture_moments, native_mixture.takes_moments),),
+)

@@ -1,16 +1,11 @@
 """The bases that a flow may start from, by name: of which kind each is, and how it is fitted."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture as SklearnMixture
-
 from skflow.data.rows import Rows
 from skflow.distributions import FlowBase, GaussianMixture, StandardNormal, StudentT
-from skflow.starts.weighted_mixture import fit_weighted_mixture
+from skflow.starts.mixture_ladder import Clusters, MixtureLadder
 
 
 @dataclass(frozen=True)
@@ -24,27 +19,15 @@ class FitOptions:
 
 def fit_mixture(base: GaussianMixture, z: Rows, options: FitOptions) -> bool:
     """Fit by expectation maximisation; False where there are too few separate rows."""
-    if z.weight is not None:
-        return fit_weighted_mixture(
-            base,
-            z,
-            options.seed,
-            regularisation=options.regularisation,
-            max_iter=options.max_iter,
-        )
-    mixture = SklearnMixture(
-        len(base.means),
-        reg_covar=options.regularisation,
-        max_iter=options.max_iter,
-        random_state=options.seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        try:
-            base.copy_fitted(mixture.fit(z.x.numpy()))
-        except (ValueError, np.linalg.LinAlgError):
-            return False
-    return True
+    clusters = Clusters(z, options.seed)
+    ladder = MixtureLadder(clusters, len(base.means), options.regularisation, options.max_iter)
+    steps = list(ladder)
+    if not steps or len(steps[-1]) < len(base.means):
+        return False
+    polished = ladder.polished(steps[-1])
+    if polished is not None:
+        polished.copy_to(base)
+    return polished is not None
 
 
 def nothing_to_fit(base: FlowBase, z: Rows, options: FitOptions) -> bool:

@@ -4,7 +4,7 @@ No single start wins. Odd marginals want a marginal map first, smooth correlated
 whitening alone, and both want as many mixture components as the rows support.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,11 +13,8 @@ import torch
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.starts.start_recipe import (
-    MIXTURE_ITERATIONS,
-    Start,
-    StartRecipe,
-)
+from skflow.starts.mixture_ladder import Clusters, Components, MixtureLadder
+from skflow.starts.start_recipe import MIXTURE_ITERATIONS, Start, StartRecipe
 from skflow.training.one_thread import one_thread
 from skflow.transforms import Compose
 
@@ -32,7 +29,8 @@ SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
 N_FOLDS = 4
-WORTH_MIXING = 0.1  # nats that whitening must gain: it hides from the layers what columns are
+N_FRONTS = 2
+WORTH_MIXING = 0.1  # nats
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
 
 Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
@@ -68,7 +66,7 @@ class Candidate:
 class _EncodedFold:
     fixed: Compose
     z: Rows
-    z_screening: Rows
+    clusters: Clusters
     judge: Rows
     z_judge: torch.Tensor
     contribution: torch.Tensor
@@ -87,9 +85,8 @@ class _EncodedFold:
 class _Space:
     """One choice of fixed maps: the folds' images under them, and the bases tried there."""
 
-    def __init__(self, recipe: StartRecipe, folds: list[Fold], bounds: Bounds, rng):
-        self.recipe = recipe
-        self.seed = int(rng.randint(2**31 - 1))
+    def __init__(self, recipe: StartRecipe, folds: list[Fold], bounds: Bounds, seed: int):
+        self.recipe, self.seed = recipe, seed
         self.folds = []
         for fit_rows, judge in folds:
             fixed = recipe.make_fixed(bounds)
@@ -97,56 +94,74 @@ class _Space:
             with torch.no_grad():
                 z_judge, contribution = fixed(judge.x)
             encoded = Rows(z, fit_rows.weight)
-            some = encoded[rng.permutation(len(z))[:SCREENING_ROWS]]
-            self.folds.append(_EncodedFold(fixed, encoded, some, judge, z_judge, contribution))
+            clusters = Clusters(encoded, seed)
+            self.folds.append(_EncodedFold(fixed, encoded, clusters, judge, z_judge, contribution))
 
-    def try_base(self, *, screening: bool = False, **base) -> Candidate | None:
+    def try_base(self, base: str) -> Candidate | None:
         """Fit a base on every fold; None where it cannot be fitted or scored."""
-        recipe = replace(self.recipe, **base)
-        iterations = SCREENING_ITERATIONS if screening else MIXTURE_ITERATIONS
-        fits = []
-        for fold in self.folds:
-            z = fold.z_screening if screening else fold.z
-            fitted = recipe.fit_base(z, self.seed, iterations)
-            if fitted is None:
-                return None
-            fits.append((fold, fitted))
-        score = float(
-            np.average(
-                [fold.score(fitted) for fold, fitted in fits],
-                weights=[fold.judged_weight for fold in self.folds],
-            )
-        )
-        if not np.isfinite(score):
-            return None
-        return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0][1]))
+        recipe = replace(self.recipe, base=base)
+        fits = [recipe.fit_base(fold.z, self.seed) for fold in self.folds]
+        return self._judged(recipe, fits)
 
     def climb(
-        self, first: int, last: int, regularisation: float, *, factor: int = 2, screening=False
-    ):
-        """Multiply a mixture's components by ``factor`` until the score falls twice."""
-        best, falls, k = None, 0, first
-        while k <= last and falls < 2:
-            candidate = self.try_base(
+        self, n_most: int, regularisation: float, max_iter: int = MIXTURE_ITERATIONS
+    ) -> Candidate | None:
+        """Double a mixture's components until the score falls twice; return the best, polished."""
+        ladders = [
+            MixtureLadder(fold.clusters, n_most, regularisation, max_iter) for fold in self.folds
+        ]
+
+        def judged(fits):
+            if None in fits:
+                return None
+            recipe = replace(
+                self.recipe,
                 base="mixture",
-                n_mixture_components=k,
+                n_mixture_components=len(fits[0]),
                 regularisation=regularisation,
-                screening=screening,
             )
-            better = candidate is not None and (best is None or candidate.score > best.score)
-            best, falls = (candidate, 0) if better else (best, falls + 1)
-            k *= factor
-        return best
+            return self._judged(recipe, [components.module() for components in fits])
+
+        best: Candidate | None = None
+        best_fits: tuple[Components, ...] = ()
+        falls = 0
+        for fits in zip(*ladders, strict=False):
+            candidate = judged(fits)
+            if candidate is not None and (best is None or candidate.score > best.score):
+                best, best_fits, falls = candidate, fits, 0
+            elif (falls := falls + 1) == 2:
+                break
+        if best is None:
+            return None
+        more = judged([one.polished(fit) for one, fit in zip(ladders, best_fits, strict=True)])
+        return more if more and more.score > best.score else best
+
+    def _judged(self, recipe, fits) -> Candidate | None:
+        if None in fits:
+            return None
+        scores = [fold.score(base) for fold, base in zip(self.folds, fits, strict=True)]
+        score = float(np.average(scores, weights=[fold.judged_weight for fold in self.folds]))
+        if not np.isfinite(score):
+            return None
+        return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0]))
 
 
-def _best(candidates: Iterable[Candidate | None]) -> Candidate:
+def _worth(candidate: Candidate) -> float:
+    """Its score, less what whitening must gain: it hides from the layers what columns are."""
+    return candidate.score - WORTH_MIXING * candidate.recipe.whiten
+
+
+def _best(
+    candidates: Iterable[Candidate | None],
+    worth: Callable[[Candidate], float] = lambda candidate: candidate.score,
+) -> Candidate:
     found = [c for c in candidates if c is not None]
     if not found:
         raise ValueError(
             "no start could be fitted to these rows: look for extreme values or nearly constant "
             "columns, or set start='marginal'."
         )
-    return max(found, key=lambda candidate: candidate.score)
+    return max(found, key=worth)
 
 
 def spaces_to_try(start: str, n: int, d: int, *, bounded: bool) -> list[StartRecipe]:
@@ -196,6 +211,9 @@ def choose_start(
 ) -> Candidate:
     """Fit the candidates that the options allow; return the best on held-out rows.
 
+    Few rows and components screen the fixed maps. Those of the best two, and the plain one whatever
+    screening says, are then climbed on all rows: what is chosen is the best of what was fitted.
+
     Parameters
     ----------
     folds : list of (Rows, Rows)
@@ -205,52 +223,41 @@ def choose_start(
     rng : RandomState
     """
     n, d = folds[0][0].n_effective, folds[0][0].x.shape[1]
-    start, base = options.start, options.base
-    spaces = [
-        _Space(recipe, folds, bounds, rng)
-        for recipe in spaces_to_try(start, n, d, bounded=bounds is not None)
-    ]
-    if base not in ("auto", "mixture"):
-        return _best(space.try_base(base=base) for space in spaces)
-    normals = [space.try_base(base="normal") if base == "auto" else None for space in spaces]
-    if base == "auto" and d > MAX_MIXTURE_FEATURES:
-        return _best(normals)
+    seed = int(rng.randint(2**31 - 1))
+    recipes = spaces_to_try(options.start, n, d, bounded=bounds is not None)
 
-    # Screening: few components on few rows tell the spaces apart. Not so on a small table, where
-    # a space may need its sixteen components to shine, and trying them costs little.
-    small = n < SMALL_TABLE
+    def spaces(folds, recipes):
+        return [_Space(recipe, folds, bounds, seed) for recipe in recipes]
+
+    if options.base not in ("auto", "mixture"):
+        return _best(space.try_base(options.base) for space in spaces(folds, recipes))
+    if options.base == "auto" and d > MAX_MIXTURE_FEATURES:
+        return _best(space.try_base("normal") for space in spaces(folds, recipes))
+
+    # On a small table a space may need its sixteen components to shine: there screening is whole.
     most = min(options.max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
-    limit = most if small else min(SCREENING_COMPONENTS, most)
-    many_columns = small and most <= SCREENING_COMPONENTS
-    usual = STRONG_REGULARISATION[1] if many_columns else StartRecipe.regularisation
-    first = 1 if small else limit
+    small = n < SMALL_TABLE
+    strong = small and most <= SCREENING_COMPONENTS
+    usual = STRONG_REGULARISATION[1] if strong else StartRecipe.regularisation
+    some = [(fit[rng.permutation(len(fit))[:SCREENING_ROWS]], judge) for fit, judge in folds]
     screened = []
-    for space, normal in zip(spaces, normals, strict=True):
-        mixture = space.climb(first, limit, usual, factor=4, screening=True)
-        candidates = [c for c in (normal, mixture) if c]
-        if candidates:
-            screened.append((space, _best(candidates)))
-    screened.sort(key=lambda pair: pair[1].score, reverse=True)
+    for space in spaces(folds if small else some, recipes):
+        first = most if small else min(SCREENING_COMPONENTS, most)
+        mixture = space.climb(first, usual, SCREENING_ITERATIONS)
+        normal = space.try_base("normal") if options.base == "auto" else None
+        if mixture or normal:
+            screened.append((space.recipe, _best([mixture, normal])))
+    screened.sort(key=lambda pair: _worth(pair[1]), reverse=True)
+    fronts = [recipe for recipe, _ in screened[:N_FRONTS]]
+    if (plain := StartRecipe(d, bounded=bounds is not None)) in recipes and plain not in fronts:
+        fronts.append(plain)
 
-    # The final fits see all rows: none of screening's own stands for a mixture.
-    finalists: list[Candidate | None] = list(normals)
-    if small:
-        for space, best in screened[:2]:
-            first = max(1, best.recipe.n_mixture_components // 2)
-            regularisations = {usual, *STRONG_REGULARISATION}
-            finalists += [space.climb(first, most, r) for r in sorted(regularisations)]
-    else:
-        climbed = [
-            (space, best)
-            for space, _ in screened[:2]
-            if (best := space.climb(limit, most, usual, screening=True))
-        ]
-        if climbed:
-            space, best = max(
-                climbed, key=lambda pair: pair[1].score - WORTH_MIXING * pair[0].recipe.whiten
-            )
-            finalists.append(space.climb(best.recipe.n_mixture_components, most, usual))
-    return _best(finalists)
+    regularisations = sorted({usual, *STRONG_REGULARISATION}) if small else [usual]
+    finalists = []
+    for space in spaces(folds, fronts):
+        finalists += [space.climb(most, regularisation) for regularisation in regularisations]
+        finalists += [space.try_base("normal")] if options.base == "auto" else []
+    return _best(finalists, _worth)
 
 
 def unjudged_recipe(options: StartOptions, n: int, d: int, *, bounded: bool) -> StartRecipe:

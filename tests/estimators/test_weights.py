@@ -153,8 +153,8 @@ def test_the_mixture_of_a_start_is_that_of_weighted_rows():
     other = recipe.fit(Rows(REPEATED, None), None, np.random.RandomState(0)).base
     for name, value in base.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], **CLOSE)
-    space = _Space(recipe, [(Rows(ROWS, WEIGHT), Rows(ROWS, WEIGHT))], None, np.random)
-    tried = space.try_base(base="mixture", n_mixture_components=1).first_fit.base
+    space = _Space(recipe, [(Rows(ROWS, WEIGHT), Rows(ROWS, WEIGHT))], None, 0)
+    tried = space.climb(1, recipe.regularisation).first_fit.base
     torch.testing.assert_close(tried.means, other.means, **CLOSE)
 
 
@@ -162,8 +162,8 @@ def test_scores_of_folds_count_by_the_weight_they_judge():
     recipe = spaces_to_try("standard", N, 4, bounded=False)[0]
     folds = make_folds(Rows(ROWS, WEIGHT), np.random.RandomState(0))
     assert sorted(torch.cat([judge.x[:, 0] for _, judge in folds]).tolist()) == sorted(X[:, 0])
-    score = _Space(recipe, folds, None, np.random.RandomState(0)).try_base().score
-    single = [_Space(recipe, [fold], None, np.random).try_base().score for fold in folds]
+    score = _Space(recipe, folds, None, 0).try_base("normal").score
+    single = [_Space(recipe, [fold], None, 0).try_base("normal").score for fold in folds]
     judged = [float(judge.weight.sum()) for _, judge in folds]
     assert score == pytest.approx(np.average(single, weights=judged), abs=1e-12)
     assert score != pytest.approx(np.mean(single), abs=1e-6)

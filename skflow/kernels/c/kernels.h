@@ -10,7 +10,12 @@
 #define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
 
 #define LOG_SQRT_2PI 0.91893853320467274178
+#define NO_SHARE 1e-12 /* of a block of rows in a component: its moments are not summed */
 #define MAX_LOG_SCALE 5.0 /* as in families.py */
+
+#ifndef ROWS
+#define ROWS 256 /* at a time under a mixture: sums over them cost less the more they are */
+#endif
 
 /* As in rational_quadratic.py. */
 #define MIN_BIN 1e-3

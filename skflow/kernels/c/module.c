@@ -155,7 +155,7 @@ static PyObject *mixture_forward(PyObject *self, PyObject *arguments) {
             &log_prob, &n, &d, &n_components
         ))
         return NULL;
-    NEW_SCRATCH((3 * d + n_components) * BLOCK)
+    NEW_SCRATCH((3 * d + n_components) * ROWS)
     CALL(
         mixture_forward, A(const T, x), A(const T, log_weights), A(const T, means),
         A(const T, log_diagonal), A(const T, upper), A(T, log_prob), n, d, n_components,
@@ -175,7 +175,7 @@ static PyObject *mixture_backward(PyObject *self, PyObject *arguments) {
             &grad_log_diagonal, &grad_upper, &n, &d, &n_components
         ))
         return NULL;
-    NEW_SCRATCH((4 * d + 2) * BLOCK)
+    NEW_SCRATCH((4 * d + 2) * ROWS)
     CALL(
         mixture_backward, A(const T, x), A(const T, log_weights), A(const T, means),
         A(const T, log_diagonal), A(const T, upper), A(const T, log_prob), A(const T, grad),
@@ -186,7 +186,27 @@ static PyObject *mixture_backward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
+static PyObject *mixture_moments(PyObject *self, PyObject *arguments) {
+    int is_double;
+    Py_ssize_t x, weight, log_weights, means, log_diagonal, upper, log_prob, sizes, firsts, seconds,
+        n, d, n_components;
+    if (!PyArg_ParseTuple(
+            arguments, "innnnnnnnnnnnn", &is_double, &x, &weight, &log_weights, &means,
+            &log_diagonal, &upper, &log_prob, &sizes, &firsts, &seconds, &n, &d, &n_components
+        ))
+        return NULL;
+    NEW_SCRATCH((3 * d + n_components + 1) * ROWS)
+    CALL(
+        mixture_moments, A(const T, x), A(const T, weight), A(const T, log_weights),
+        A(const T, means), A(const T, log_diagonal), A(const T, upper), A(double, log_prob),
+        A(double, sizes), A(double, firsts), A(double, seconds), n, d, n_components, A(T, scratch)
+    )
+    free(scratch);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef methods[] = {
+    {"mixture_moments", mixture_moments, METH_VARARGS, NULL},
     {"mixture_forward", mixture_forward, METH_VARARGS, NULL},
     {"mixture_backward", mixture_backward, METH_VARARGS, NULL},
     {"rows_to_columns", rows_to_columns, METH_VARARGS, NULL},

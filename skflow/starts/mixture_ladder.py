@@ -1,0 +1,208 @@
+"""Gaussian mixtures of ever more components, by expectation maximisation on weighted rows.
+
+A flow starts from such a mixture, and which number of components is right shows on held-out rows.
+So the mixtures of 1, 2, 4, ... components are fitted one from the other, at little more than the
+cost of the last. Each is the likelier of two: that from the one before, its components split along
+their longest axes, and that from the clusters of k-means, which is scikit-learn's.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from skflow.data.rows import Rows
+from skflow.distributions import GaussianMixture
+from skflow.kernels.registry import mixture_moments
+
+MIN_GAIN = 1e-3  # nats per iteration, below which the iteration ends
+LEAST_ROWS = 10 * np.finfo(np.float64).eps  # of a component
+SINGLE_PRECISION_ROWS = 3_000  # from here on the sums over rows are of single-precision numbers
+CLUSTERED_ROWS = 4_000  # k-means sees so many; all are then dealt to its clusters
+RACE = 10  # iterations after which the less likely of two mixtures is given up
+SPLIT = 0.7  # deviations that the halves of a component part by, either way
+
+
+@dataclass(frozen=True)
+class Components:
+    """A mixture in numbers: weights (K,), means (K, d), covariances, their triangular factors."""
+
+    log_weights: Tensor
+    means: Tensor
+    covariances: Tensor  # without what regularises them
+    log_diagonal: Tensor
+    upper: Tensor
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def module(self) -> GaussianMixture:
+        """The density, in double precision."""
+        mixture = GaussianMixture(*self.means.shape).double()
+        self.copy_to(mixture)
+        return mixture
+
+    def copy_to(self, mixture: GaussianMixture) -> None:
+        """Set the numbers of a module."""
+        with torch.no_grad():
+            mixture.logits.copy_(self.log_weights.clamp_min(math.log(1e-30)))
+            mixture.means.copy_(self.means)
+            mixture.log_diagonal.copy_(self.log_diagonal)
+            mixture.upper.copy_(self.upper)
+
+
+class Clusters:
+    """Rows as expectation maximisation takes them, and their clusters, each number of them once."""
+
+    def __init__(self, rows: Rows, seed: int):
+        dtype = torch.float32 if rows.n_effective >= SINGLE_PRECISION_ROWS else torch.float64
+        weight = None if rows.weight is None else rows.weight.to(dtype)
+        self.rows, self._seed = Rows(rows.x.to(dtype), weight), seed
+        self._labels: dict[int, Tensor | None] = {}
+
+    def labels(self, k: int) -> Tensor | None:
+        """The cluster of every row, by k-means; None where there cannot be so many."""
+        if k not in self._labels:
+            self._labels[k] = self._found(k)
+        return self._labels[k]
+
+    def _found(self, k):
+        seen = self.rows.evenly(CLUSTERED_ROWS)
+        kmeans = KMeans(k, n_init=1, random_state=self._seed)
+        with warnings.catch_warnings():  # fewer separate rows than clusters
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            try:
+                kmeans.fit(seen.x.numpy(), sample_weight=seen.weight_array())
+            except ValueError:
+                return None
+            whole = len(seen) == len(self.rows)
+            labels = kmeans.labels_ if whole else kmeans.predict(self.rows.x.numpy())
+        return torch.as_tensor(labels).long()
+
+
+class MixtureLadder:
+    """The mixtures of 1, 2, 4, ... and ``n_most`` components, until one cannot be fitted.
+
+    They are near their likelihood's maximum; `polished` gets one there.
+
+    Parameters
+    ----------
+    clusters : Clusters
+        Of the rows.
+    n_most : int
+    regularisation : float
+        Added to variances, in units of the columns.
+    max_iter : int
+        Iterations of what is polished.
+    """
+
+    def __init__(self, clusters: Clusters, n_most: int, regularisation: float, max_iter: int):
+        self.clusters, self.n_most = clusters, n_most
+        self.regularisation, self.max_iter = regularisation, max_iter
+
+    def __iter__(self) -> Iterator[Components]:
+        rows, regularisation = self.clusters.rows, self.regularisation
+        everything = torch.zeros(len(rows), dtype=torch.long)
+        current = _of_labels(rows, everything, 1, regularisation)
+        while current is not None:
+            yield current
+            k = min(2 * len(current), self.n_most)
+            if k == len(current) or k > len(rows):
+                return
+            starts = [_split(current, k - len(current), regularisation)]
+            if (labels := self.clusters.labels(k)) is not None:
+                starts.append(_of_labels(rows, labels, k, regularisation))
+            fits = [fit for one in starts if (fit := self._maximised(one, RACE))]
+            current = max(fits, key=lambda fit: fit[1])[0] if fits else None
+
+    def polished(self, components: Components) -> Components | None:
+        """One of these mixtures after more iterations."""
+        fit = self._maximised(components, self.max_iter)
+        return fit[0] if fit else None
+
+    def _maximised(self, components, max_iter):
+        return maximised(self.clusters.rows, components, self.regularisation, max_iter)
+
+
+def maximised(
+    rows: Rows, start: Components | None, regularisation: float, max_iter: int
+) -> tuple[Components, float] | None:
+    """Expectation maximisation; the mixture and its log-density per row, None where it fails."""
+    n = len(rows) if rows.weight is None else float(rows.weight.sum(dtype=torch.float64))
+    current, last, mean = start, -math.inf, -math.inf
+    for _ in range(max_iter):
+        if current is None:
+            return None
+        log_prob, *sums = mixture_moments(
+            rows.x, rows.weight, *(one.to(rows.x.dtype) for one in _weights(current))
+        )
+        mean = log_prob / n
+        current = _of_moments(current, sums, regularisation)
+        if abs(mean - last) < MIN_GAIN:
+            break
+        last = mean
+    return (current, mean) if current is not None and math.isfinite(mean) else None
+
+
+def _weights(components):
+    c = components
+    return c.log_weights, c.means, c.log_diagonal, c.upper
+
+
+def _of_moments(before, sums, regularisation):
+    sizes, firsts, seconds = sums
+    sizes = sizes + LEAST_ROWS
+    shift = firsts / sizes[:, None]
+    covariances = seconds / sizes[:, None, None] - shift[:, :, None] * shift[:, None]
+    return _components(sizes, before.means + shift, covariances, regularisation)
+
+
+def _components(sizes, means, covariances, regularisation):
+    """None without definite covariances."""
+    eye = torch.eye(means.shape[1], dtype=means.dtype)
+    root, failed = torch.linalg.cholesky_ex(covariances + regularisation * eye)
+    if bool(failed.any()) or not bool(root.isfinite().all()):
+        return None
+    factor = torch.linalg.solve_triangular(root, eye.expand_as(root), upper=False).mT
+    log_diagonal = factor.diagonal(dim1=1, dim2=2).log()
+    log_weights = (sizes / sizes.sum()).log()
+    return Components(log_weights, means, covariances, log_diagonal, factor.triu(1))
+
+
+def _of_labels(rows, labels, k, regularisation):
+    """Of rows that are dealt out."""
+    x = rows.x.double()
+    weight = x.new_ones(len(x)) if rows.weight is None else rows.weight.double()
+    sizes = x.new_zeros(k).index_add_(0, labels, weight) + LEAST_ROWS
+    means = x.new_zeros(k, x.shape[1]).index_add_(0, labels, x * weight[:, None]) / sizes[:, None]
+    covariances = []
+    for label in range(k):
+        own = labels == label
+        centred = x[own] - means[label]
+        covariances.append((centred * weight[own, None]).T @ centred / sizes[label])
+    return _components(sizes, means, torch.stack(covariances), regularisation)
+
+
+def _split(components, n_more, regularisation):
+    """Halve the components that are longest for their weight, along their longest axes."""
+    c = components
+    variances, axes = torch.linalg.eigh(c.covariances)
+    longest = variances[:, -1].clamp_min(0)
+    chosen = (c.log_weights.exp() * longest).argsort(descending=True, stable=True)[:n_more]
+    step = SPLIT * longest[chosen].sqrt()[:, None] * axes[chosen, :, -1]
+    sizes, means, covariances = c.log_weights.exp(), c.means.clone(), c.covariances.clone()
+    sizes[chosen] /= 2
+    means[chosen] -= step
+    covariances[chosen] -= step[:, :, None] * step[:, None]
+    return _components(
+        torch.cat([sizes, sizes[chosen]]),
+        torch.cat([means, c.means[chosen] + step]),
+        torch.cat([covariances, covariances[chosen]]),
+        regularisation,
+    )
