@@ -19,6 +19,7 @@ from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array
 from skflow.estimators.validation import check_count, check_finite, check_numbers, check_weight
 from skflow.flow import Flow
+from skflow.training.side_by_side import side_by_side
 from skflow.transforms.noise import fresh_noise, shared_noise
 
 CHUNK_ROWS = 4096  # scored at a time, at most: the intermediate arrays stay in the cache
@@ -88,21 +89,28 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
         def gap(x):
             return self.flow_.bound_gap(x, n_draws=n_draws, noise=noise)
 
-        return some.mean(torch.as_tensor(self._by_chunks(gap, some.x.numpy())))
+        return some.mean(torch.as_tensor(self._by_chunks(gap, some.x.numpy(), in_order=True)))
 
-    def _by_chunks(self, function, X: np.ndarray) -> np.ndarray:
-        """Apply ``function`` to chunks of rows, in float64 on the flow's device."""
-        with torch.inference_mode():
-            parts = [
-                function(torch.tensor(X[chunk], device=self._device())).cpu().numpy()
-                for chunk in self._chunks(len(X))
-            ]
+    def _by_chunks(self, function, X: np.ndarray, *, in_order: bool = False) -> np.ndarray:
+        """Apply ``function`` to chunks of rows, in float64 on the flow's device.
+
+        Side by side on a CPU, unless they must be taken ``in_order``.
+        """
+        device = self._device()
+
+        def answer(chunk):
+            with torch.inference_mode():
+                return function(torch.tensor(X[chunk], device=device)).cpu().numpy()
+
+        chunks = list(self._chunks(len(X)))
+        alone = in_order or device.type != "cpu"
+        parts = [answer(chunk) for chunk in chunks] if alone else side_by_side(answer, chunks)
         return np.concatenate(parts)
 
     def _chunks(self, n: int):
         """Slices of rows, within scikit-learn's ``working_memory``."""
         memory = get_config()["working_memory"] * 2**20
-        rows = int(memory / (CHUNK_BYTES * self.n_features_in_))
+        rows = int(memory / (CHUNK_BYTES * self.n_features_in_ * torch.get_num_threads()))
         return gen_batches(n, max(1, min(rows, CHUNK_ROWS)))
 
     def _device(self) -> torch.device:
@@ -219,14 +227,14 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
         """
         return self._decode_rows(X, lambda z: self.flow_.decode(z))
 
-    def _decode_rows(self, X, decode):
-        """Latent rows as rows of the kind that was fitted."""
+    def _decode_rows(self, X, decode, *, in_order: bool = False):
+        """Latent rows as rows of the kind that was fitted; ``in_order`` where they are drawn."""
         check_is_fitted(self)
         X = as_table(X)
         Z = plain_array(check_array(X, dtype=np.float64, ensure_all_finite=False))
         check_finite(self, Z, "X")
         self._check_latent_width(Z.shape[1])
-        rows = self._write_rows(self._by_chunks(decode, Z))
+        rows = self._write_rows(self._by_chunks(decode, Z, in_order=in_order))
         return rows.set_axis(X.index) if is_frame(rows) and is_frame(X) else rows
 
     def _check_latent_width(self, width: int) -> None:

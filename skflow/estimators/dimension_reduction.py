@@ -55,7 +55,7 @@ class ReducingFlow(ReductionParameters, ImageFlow):
         if check_mode(mode) == "sample":
             seed = int(check_random_state(random_state).randint(2**31 - 1))
             draw = fresh_draw(torch.Generator(self._device()).manual_seed(seed))
-        return self._decode_rows(X, lambda z: self.flow_.decode(z, draw=draw))
+        return self._decode_rows(X, lambda z: self.flow_.decode(z, draw=draw), in_order=True)
 
 
 def check_mode(mode: str) -> str:

@@ -126,4 +126,6 @@ class LeadingLatents(ReducingFlow):
             torch.as_tensor(self.latent_order_, device=self._device()),
             fresh_draw(generator),
         )
-        return self._decode_rows(X, lambda z: decode_first(self.flow_, z, order, draw, n_draws))
+        return self._decode_rows(
+            X, lambda z: decode_first(self.flow_, z, order, draw, n_draws), in_order=True
+        )

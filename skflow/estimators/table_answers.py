@@ -156,7 +156,7 @@ class TableAnswers(FlowAnswers):
 
     def _drawn(self, holes: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Rows with their missing cells drawn."""
-        return self._by_chunks(lambda x: self._completed(x, generator), holes)
+        return self._by_chunks(lambda x: self._completed(x, generator), holes, in_order=True)
 
     def _completed(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         shape = len(x), self.flow_.base.n_features
