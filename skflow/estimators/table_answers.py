@@ -176,6 +176,5 @@ class TableAnswers(FlowAnswers):
         for chunk in gen_batches(len(holes), size):
             copies = np.tile(holes[chunk], (TYPICAL_DRAWS, 1))
             drawn = self._drawn(copies, generator).reshape(TYPICAL_DRAWS, -1, holes.shape[1])
-            plans = self.flow_.fixed.plans
-            done.append(typical_values(drawn, holes[chunk], plans, strategy))
+            done.append(typical_values(drawn, holes[chunk], self.flow_.fixed, strategy))
         return np.concatenate(done)

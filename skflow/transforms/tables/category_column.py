@@ -1,5 +1,7 @@
 """A categorical column of a table as a variable, and back."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ MAX_CODES = 255  # levels of a category with a code of their own; the rarest sha
 class CategoryColumn(nn.Module):
     """A categorical column: frequent levels have a code each, the rarest share the last one."""
 
+    span = (-math.inf, math.inf)  # as of a numeric column: codes have no ends
     code: Tensor
     log_share: Tensor
     log_unseen: Tensor

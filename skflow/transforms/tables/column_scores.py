@@ -66,6 +66,11 @@ class SmoothScores(nn.Module):
         self.low.copy_(u.min())
         self.high.copy_(u.max())
 
+    def span(self) -> tuple[float, float]:
+        """Where the values lay that the scores were read off."""
+        ends = self.inverse(torch.stack([self.low, self.high]))
+        return float(ends[0]), float(ends[1])
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         column, total = x[:, None], torch.zeros_like(x)
         if self.bound is not None:
@@ -130,6 +135,10 @@ class EdgeScores(nn.Module):
         self.cumulated.copy_(cumulated)
         spread = weighted_moments(x[:, None], weight)[1][0] if len(x) else edges[-1] - edges[0]
         self.slope.copy_(1 / spread)
+
+    def span(self) -> tuple[float, float]:
+        """Where the values lay that were counted."""
+        return float(self.edges[0]), float(self.edges[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Scores of any values."""

@@ -60,6 +60,16 @@ class TableEncoding(Transform):
             variables, key=lambda v: (_stage(v, self.plans[v.column]), v.column)
         )
 
+    @property
+    def spans(self) -> list[tuple[float, float]]:
+        """Of every column the ends of the values that it was fitted to, else infinite."""
+        spans = [column.span for column in self.columns]
+        for group in self.exchangeable.groups:
+            lows, highs = zip(*(spans[i] for i in group), strict=True)
+            for i in group:
+                spans[i] = min(lows), max(highs)
+        return spans
+
     def index(self, column: int, role: str) -> int | None:
         """Place of a column's variable, None where it has none of that role."""
         found = [i for i, v in enumerate(self.variables) if v.column == column and v.role == role]

@@ -90,6 +90,20 @@ class NumericColumn(nn.Module):
         elif len(x):
             self.scores.initialize(*spread_evenly(x, plan.step, weight))
 
+    @property
+    def span(self) -> tuple[float, float]:
+        """Ends of the values that the column was fitted to; infinite where it has none."""
+        plan = self.plan
+        if plan.kind == "levels":
+            return plan.levels[0], plan.levels[-1]
+        if plan.period or math.isinf(float(getattr(self.scores, "low", 0.0))):
+            return -math.inf, math.inf
+        low, high = self.scores.span()
+        if plan.symmetric:
+            low = -high
+        ends = [low, high, *plan.atoms]
+        return min(ends), max(ends)
+
     def _level(self, x: Tensor) -> Tensor:
         """Number of the nearest level."""
         middle = (self.levels[1:] + self.levels[:-1]) / 2

@@ -1,21 +1,21 @@
 """One value for many draws of a cell: their mean, their median or the most frequent of them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from skflow.data.column_plan import ColumnPlan
+from skflow.transforms.tables.encoding import TableEncoding
 
 
 def typical_values(
-    drawn: np.ndarray, values: np.ndarray, plans: Sequence[ColumnPlan], strategy: str
+    drawn: np.ndarray, values: np.ndarray, encoding: TableEncoding, strategy: str
 ) -> np.ndarray:
     """Rows ``values`` (n, d) with typical values of their missing cells, drawn (draws, n, d).
 
     Numbers by ``strategy``, "mean" or "median"; levels by their median; categories by frequency.
+    To a mean a draw beyond all values that were fitted counts as the last of them: tails are so
+    heavy that they have no mean, and one draw among a thousand would be all of it.
     """
     typical = values.copy()
-    for i, plan in enumerate(plans):
+    for i, (plan, (low, high)) in enumerate(zip(encoding.plans, encoding.spans, strict=True)):
         rows = np.flatnonzero(np.isnan(values[:, i]))
         own = drawn[:, rows, i]
         if plan.kind == "categorical":
@@ -24,7 +24,7 @@ def typical_values(
             # The lower of two middle draws: a value that was drawn.
             typical[rows, i] = np.quantile(own, 0.5, axis=0, method="lower")
         else:
-            typical[rows, i] = own.mean(0)
+            typical[rows, i] = own.clip(low, high).mean(0)
     return typical
 
 
