@@ -39,13 +39,3 @@ class Decoder(Distribution):
     @torch.no_grad()
     def initialize(self, x: Tensor, context: Tensor, weight: Tensor | None = None) -> None:
         """Fit what can be fitted in closed form to rows ``x`` and their latents; here nothing."""
-
-
-def own_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """What the distributions within ``module`` hold themselves, not in their networks."""
-    return [
-        parameter
-        for part in module.modules()
-        if isinstance(part, Distribution)
-        for parameter in part.parameters(recurse=False)
-    ]

@@ -52,7 +52,7 @@ class NormalizingFlow(NumericFlow):
     batch_size : int or "auto", default="auto"
         Rows per step: a twentieth of the table between 64 and 512, more from 100,000 rows on.
     learning_rate_init : float, default=1e-3
-        AdamW's step after the warm-up; the base moves at a tenth of it.
+        AdamW's step after the warm-up.
     weight_decay : float, default=1e-4
         On the networks' matrices.
     noise : float or "auto", default="auto"
@@ -65,7 +65,8 @@ class NormalizingFlow(NumericFlow):
         Share of the rows held out, at least five rows. Below 20 rows nothing is held out and the
         flow stays at its start.
     n_iter_no_change : int, default=10
-        Epochs without improvement after which the step is cut; after the third time training ends.
+        Epochs without improvement after which the step is cut; a third of them from the first cut
+        on. A cut that brings nothing is the last, as is the second.
     tol : float, default=1e-4
         Smallest improvement of the held-out score that counts, in nats.
     max_time : float, default=None

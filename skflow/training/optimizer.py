@@ -5,42 +5,39 @@ import copy
 import torch
 from torch import nn
 
-from skflow.distributions.base import own_parameters
 from skflow.training.flat import FlatWeights
 from skflow.training.settings import Settings
 
+BETAS = (0.9, 0.99)  # of Adam: its second moment follows a flow that gets steeper as it learns
 AVERAGING = 0.99  # of the weights, per step: about the last hundred steps
 WARMUP_STEPS = 100  # a sharp start loses at once to a full-sized first step
-BASE_RATE = 0.1  # step of the distributions against that of the rest: fitted ones move slowly
 EPSILON = 1e-6  # of Adam: a gradient below it is rounding, and 1e-8 would make it a full step
 
 
 def flat_weights(flow: nn.Module) -> FlatWeights:
-    """All weights by how they are trained; a flow may lack a kind.
-
-    "matrices" of networks, which decay; what distributions hold themselves, the "base"; the "rest".
-    """
-    base = own_parameters(flow)
+    """All weights by how they are trained: "matrices" of networks, which decay, and the "rest"."""
     layers = flow.learned.modules()
     matrices = [layer.weight for layer in layers if isinstance(layer, nn.Linear | nn.Conv2d)]
-    known = {id(p) for p in [*base, *matrices]}
+    known = {id(p) for p in matrices}
     rest = [p for p in flow.parameters() if id(p) not in known]
-    return FlatWeights({"matrices": matrices, "rest": rest, "base": base})
+    return FlatWeights({"matrices": matrices, "rest": rest})
 
 
 def make_optimizer(weights: FlatWeights, settings: Settings) -> torch.optim.AdamW:
-    """AdamW. Matrices of networks decay; what distributions hold themselves takes small steps."""
+    """AdamW. Matrices of networks decay."""
     rate = settings.learning_rate_init
     groups = [
         {
             "params": [flat],
             "weight_decay": settings.weight_decay if kind == "matrices" else 0.0,
-            "peak": rate * BASE_RATE if kind == "base" else rate,
+            "peak": rate,
             "steps": 0,
         }
         for kind, flat in weights.of_kind.items()
     ]
-    return torch.optim.AdamW(groups or [{"params": []}], lr=rate, eps=EPSILON, fused=True)
+    return torch.optim.AdamW(
+        groups or [{"params": []}], lr=rate, betas=BETAS, eps=EPSILON, fused=True
+    )
 
 
 def resume(optimizer: torch.optim.Optimizer, state: dict) -> None:

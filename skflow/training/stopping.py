@@ -10,6 +10,7 @@ from skflow.data.rows import Rows
 from skflow.transforms.noise import fresh_noise
 
 MAX_DECAYS = 2  # of the step, when the held-out score stalls; a further stall ends the training
+SHORTER = 3  # times, patience after a cut: what a smaller step can do shows at once
 EVALUATION_ROWS = 4096
 EVALUATION_SEED = 0
 
@@ -60,7 +61,7 @@ class EarlyStopping:
     held_out : Rows
         As the flow takes them.
     n_iter_no_change : int
-        Epochs without improvement after which the step is cut.
+        Epochs without improvement after which the step is cut; a third of them after a cut.
     tol : float
         Smallest improvement that counts, in nats.
     """
@@ -72,7 +73,7 @@ class EarlyStopping:
         self._n_iter_no_change = n_iter_no_change
         self._tol = tol
         self.best_score, self.best_epoch = -math.inf, 0
-        self._stalled, self._n_decays = 0, 0
+        self._stalled, self._n_decays, self._improved = 0, 0, False  # since the last cut
 
     def score(self, flow: nn.Module) -> float:
         """Mean log-density of the held-out rows."""
@@ -87,20 +88,22 @@ class EarlyStopping:
         if not score > self.best_score + self._tol:
             return False
         self.best_score, self.best_epoch, self._stalled = score, epoch, 0
+        self._improved = True
         return True
 
     def verdict(self) -> str:
-        """A start that a whole round of epochs did not improve gets one smaller step, no more."""
-        if self._stalled < self._n_iter_no_change:
+        """A cut that brought nothing is the last."""
+        shorter = SHORTER if self._n_decays else 1
+        if self._stalled < math.ceil(self._n_iter_no_change / shorter):
             return "go on"
-        if self._n_decays == (MAX_DECAYS if self.best_epoch else 1):
+        if self._n_decays == MAX_DECAYS or (self._n_decays and not self._improved):
             return "stop"
-        self._n_decays, self._stalled = self._n_decays + 1, 0
+        self._n_decays, self._stalled, self._improved = self._n_decays + 1, 0, False
         return "smaller step"
 
     def state_dict(self) -> dict:
-        """Best score and epoch, epochs since, cuts so far."""
-        names = ("best_score", "best_epoch", "_stalled", "_n_decays")
+        """Best score and epoch, epochs since, cuts so far, and whether the last one helped."""
+        names = ("best_score", "best_epoch", "_stalled", "_n_decays", "_improved")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: dict) -> None:

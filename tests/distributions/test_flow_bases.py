@@ -1,7 +1,5 @@
 """What bases say of themselves, held against their own joint density."""
 
-import math
-
 import pytest
 import torch
 from scipy import stats
@@ -15,7 +13,6 @@ from skflow.distributions import (
     StandardNormal,
     StudentT,
 )
-from skflow.distributions.base import own_parameters
 from skflow.distributions.student_t import NEARLY_NORMAL
 from skflow.starts.bases import BASES
 from skflow.transforms import random_rotation
@@ -188,13 +185,3 @@ def test_the_kinds_of_conditionals():
     assert isinstance(rest, LocationScale)
     assert isinstance(rest.noise, StudentT)
     assert isinstance(make("mixture").conditional(1, (8,)), ConditionalMixture)
-
-
-def test_own_parameters_leave_networks_out():
-    rest = make("student_t").conditional(1, (8,))
-    assert [id(p) for p in own_parameters(rest)] == [id(rest.noise.log_degrees)]
-    rest = make("mixture").conditional(1, (8,))
-    networks = {id(p) for p in rest.network.parameters()}
-    others = {id(p) for p in rest.parameters()} - networks
-    assert {id(p) for p in own_parameters(rest)} == others
-    assert math.prod(rest.gate.means.shape) == 3

@@ -180,11 +180,11 @@ def test_a_training_in_pieces_is_the_training_in_one(pieces):
     assert again.centre < 0.6 * whole.centre  # the warm-up begins anew every time
 
 
-def test_a_base_takes_a_tenth_of_the_step():
+def test_a_base_takes_the_same_steps():
     flow = Bell()
     run(flow, ROWS)
     assert flow.centre == pytest.approx(RATE / WARMUP, rel=1e-4)
-    assert float(flow.base.value.detach()) == pytest.approx(0.1 * flow.centre, rel=1e-4)
+    assert float(flow.base.value.detach()) == pytest.approx(flow.centre, rel=1e-4)
 
 
 def test_the_rate_rises_to_its_peak_and_stays():
@@ -260,14 +260,36 @@ def test_a_stall_goes_back_to_the_best_with_a_smaller_step():
     outcome, values = path(
         Slope(), column(1.0), held_out=column(-1.0), n_iter_no_change=3, max_iter=50
     )
-    # Each epoch is worse than the start: three steps, back, three steps of 0.3, the end.
-    steps = [RATE * k / WARMUP for k in range(1, 7)]
+    # Each epoch is worse than the start: three steps, back, a third of that at 0.3, the end.
+    steps = [RATE * k / WARMUP for k in range(1, 5)]
     first = [sum(steps[:k]) for k in (1, 2, 3)]
-    second = [0.3 * sum(steps[3:k]) for k in (4, 5, 6)]
+    second = [0.3 * steps[3]]
     assert values == pytest.approx([0, *first, *second], rel=1e-3)
     assert outcome.stopped_early
     average = second[0] * (1 - AVERAGING)  # it begins anew as well
     assert outcome.history[3].validation_score == pytest.approx(-average, rel=1e-3)
+
+
+GO = "go on"
+CUT = "smaller step"
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdicts"),
+    [
+        ([0] * 6, [*[GO] * 4, CUT, GO, "stop"]),
+        ([1, 0, 0, 0, 0, 0, 0], [*[GO] * 5, CUT, GO, "stop"]),
+        ([1, 0, 0, 0, 0, 2, 0, 0, 3, 0, 0], [*[GO] * 5, CUT, GO, GO, CUT, GO, GO, "stop"]),
+    ],
+)
+def test_a_cut_that_brought_nothing_is_the_last(scores, verdicts):
+    rule = EarlyStopping(Rows(ROWS), n_iter_no_change=4, tol=0.0)
+    rule.improved(0, 0.0)
+    found = [rule.verdict()]
+    for epoch, score in enumerate(scores, 1):
+        rule.improved(epoch, score)
+        found.append(rule.verdict())
+    assert found == verdicts
 
 
 def test_the_order_of_the_rows_is_drawn_for_every_epoch():
