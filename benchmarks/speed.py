@@ -1,83 +1,81 @@
-"""Scoring and training speed of skflow beside zuko's spline flow of equal depth and width.
+"""Training steps, scores and samples of couplings beside three libraries' with equal layers.
 
-The two alternate in pairs and the median of the pairs' ratios is reported, so that whatever else
-the machine does meets both; a piece is such a pair. A ratio above 1 means that skflow is faster.
-zuko's NSF is autoregressive and transforms every column in every layer; ``passes=2`` is its
-coupling, the nearer relative. zuko scores in the chunks that suit it best.
+Four couplings with perceptrons of (128, 128) and splines of 8 bins, or affine maps. skflow and a
+peer alternate in pairs and the median of the pairs' ratios is reported, so that whatever else the
+machine does meets both; a piece is such a pair. A ratio above 1 means that skflow is faster.
+"products" are the matrix products of skflow's own step alone: what no implementation on the same
+linear algebra can be below. "estimator" is ``score_samples`` at its defaults, which works in
+float64; everything else is in float32. Scores are in the chunks that suit each library best.
 """
 
-import copy
 import time
 from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
 import torch
-import zuko
 
+from benchmarks.support.couplings import BINS, HIDDEN, LAYERS, PEERS, of_skflow, products
 from benchmarks.support.fitting import Clock
+from benchmarks.support.internals import training_step
 from benchmarks.support.peers import evaluate
 from benchmarks.support.pieces import Outcome, Piece
 from skflow import NormalizingFlow
 
-D, LAYERS, HIDDEN, BINS, BATCH = 16, 3, (128, 128), 8, 512
+BATCH, STEPS = 450, 5
+WIDTHS = (8, 16, 43)
 CHUNKS = (1024, 4096, 16384)
-DEFAULT, BARE = "score_samples (its default)", "flow_ in float32"
 
 
 def add_options(parser) -> None:
-    parser.add_argument("--rows", type=int, default=100_000, help="rows to score")
-    parser.add_argument("--repeats", type=int, default=5, help="pairs")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows to score and to draw")
+    parser.add_argument("--repeats", type=int, default=9, help="pairs")
 
 
 def pieces(options):
-    score = f"score {options.rows} rows"
-    for passes in (None, 2):
-        peer = "zuko NSF" if passes is None else "zuko NSF passes=2"
-        for ours, bits in ((DEFAULT, 32), (DEFAULT, 64), (BARE, 32)):
-            run = partial(scoring_pair, passes, ours, bits, options)
-            yield Piece(score, f"{ours} / {peer} float{bits}", run)
-        run = partial(training_pair, passes, options)
-        yield Piece("5 training steps", f"{BARE} / {peer} float32", run)
+    for kind in ("spline", "affine"):
+        for d in WIDTHS:
+            task = f"step, {kind}, d = {d}"
+            for peer in (*PEERS, "products"):
+                yield Piece(task, peer, partial(step_pair, kind, d, peer, options))
+    for d in WIDTHS:
+        for peer in PEERS:
+            for ours in ("module", "estimator"):
+                run = partial(score_pair, d, peer, ours, options)
+                yield Piece(f"score, {ours}, d = {d}", peer, run)
+            yield Piece(f"sample, d = {d}", peer, partial(sample_pair, d, peer, options))
 
 
-def scoring_pair(passes: int | None, ours: str, bits: int, options) -> Outcome:
-    clock, model, X = Clock(), fitted_skflow(), generated(options.rows)
-    x = torch.from_numpy(X)
-    if ours == DEFAULT:
-        run_ours = partial(model.score_samples, X)
-        run_ours()
+def step_pair(kind: str, d: int, peer: str, options) -> Outcome:
+    clock, x = Clock(), rows(BATCH, d)
+    ours = training_step(of_skflow(d, kind).train(), x)
+    other = products(d, kind, BATCH) if peer == "products" else peer_step(PEERS[peer](d, kind), x)
+    return Outcome(clock.seconds(), compared(repeated(ours), repeated(other), options.repeats))
+
+
+def score_pair(d: int, peer: str, ours: str, options) -> Outcome:
+    clock, x = Clock(), rows(options.rows, d)
+    if ours == "estimator":
+        run_ours = partial(fitted(d).score_samples, x.double().numpy())
     else:
-        run_ours = scoring(float32_flow().eval(), x.float())
-    peer, z = zuko_nsf(passes), standardised(x)
-    run_peer = scoring(peer, z.float()) if bits == 32 else scoring(peer.double(), z)
+        run_ours = scoring(of_skflow(d, "spline").eval().log_prob, x)
+    run_peer = scoring(PEERS[peer](d, "spline").eval().log_prob, x)
     return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
 
 
-def training_pair(passes: int | None, options) -> Outcome:
-    clock, x = Clock(), torch.from_numpy(generated(options.rows))
-    run_ours = training(float32_flow().train(), x[:BATCH].float())
-    run_peer = training(zuko_nsf(passes).train(), standardised(x)[:BATCH].float())
+def sample_pair(d: int, peer: str, options) -> Outcome:
+    clock = Clock()
+    ours, other = of_skflow(d, "spline").eval(), PEERS[peer](d, "spline").eval()
+    run_ours, run_peer = (sampling(flow.sample, options.rows) for flow in (ours, other))
     return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
 
 
-def float32_flow() -> torch.nn.Module:
-    return copy.deepcopy(fitted_skflow().flow_).float().requires_grad_(True)
-
-
-def standardised(x: torch.Tensor) -> torch.Tensor:
-    """zuko's domain; ours standardises inside."""
-    return (x - x.mean(0)) / x.std(0)
-
-
-def generated(n: int) -> np.ndarray:
-    """Correlated, skewed columns."""
-    rng = np.random.default_rng(0)
-    return np.sinh(0.5 * rng.normal(size=(n, D)) @ rng.normal(size=(D, D)) / 4)
+def rows(n: int, d: int) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
 
 
 @cache
-def fitted_skflow() -> NormalizingFlow:
+def fitted(d: int) -> NormalizingFlow:
     model = NormalizingFlow(
         base="normal",
         start="standard",
@@ -87,41 +85,46 @@ def fitted_skflow() -> NormalizingFlow:
         max_iter=1,
         random_state=0,
     )
-    return model.fit(generated(2_000))
+    return model.fit(rows(2_000, d).double().numpy())
 
 
-def zuko_nsf(passes: int | None) -> zuko.flows.NSF:
-    torch.manual_seed(0)
-    return zuko.flows.NSF(D, bins=BINS, transforms=LAYERS, hidden_features=HIDDEN, passes=passes)
+def peer_step(flow: torch.nn.Module, x: torch.Tensor) -> Callable[[], None]:
+    """Forward, backward, clip, Adam."""
+    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4)
+
+    def run():
+        optimizer.zero_grad()
+        (-flow.log_prob(x).mean()).backward()
+        torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
+        optimizer.step()
+
+    return run
 
 
-def log_prob_of(flow: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The log-density of a zuko flow, which is called first, or of one that has it as a method."""
-    return flow.log_prob if hasattr(flow, "log_prob") else lambda x: flow().log_prob(x)
+def repeated(step: Callable[[], object]) -> Callable[[], None]:
+    def run():
+        for _ in range(STEPS):
+            step()
+
+    return run
 
 
-def scoring(flow, x: torch.Tensor) -> Callable[[], object]:
+def scoring(log_prob, x: torch.Tensor) -> Callable[[], object]:
     """Score `x` without gradients, in the chunks that suit this flow best."""
-    log_prob = log_prob_of(flow)
     sample = x[: 2 * max(CHUNKS)]
     candidates = [partial(evaluate, log_prob, sample, chunk) for chunk in CHUNKS]
     best = min(candidates, key=lambda run: (seconds(run), seconds(run))[1])  # warm, then timed
     return partial(evaluate, log_prob, x, best.args[2])
 
 
-def training(flow, x: torch.Tensor, steps: int = 5) -> Callable[[], None]:
-    """Some steps on one batch: forward, backward, clip, Adam."""
-    log_prob = log_prob_of(flow)
-    optimizer = torch.optim.Adam(flow.parameters(), lr=1e-4)
+def sampling(sample, n: int) -> Callable[[], object]:
+    """Draw `n` rows without gradients, 4,096 at a time."""
 
     def run():
-        for _ in range(steps):
-            optimizer.zero_grad()
-            (-log_prob(x).mean()).backward()
-            torch.nn.utils.clip_grad_norm_(flow.parameters(), 5.0)
-            optimizer.step()
+        with torch.no_grad():
+            for _ in range(0, n, 4_096):
+                sample(4_096)
 
-    run()
     return run
 
 
@@ -132,7 +135,8 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def compared(ours: Callable[[], object], peer: Callable[[], object], repeats: int) -> dict:
-    """Time the two in alternating order."""
+    """Time the two in alternating order, each warm."""
+    seconds(ours), seconds(peer)
     pairs = []
     for repeat in range(repeats):
         if repeat % 2:
