@@ -13,7 +13,6 @@ from skflow.starts.point_set import initialize_set_flow
 from skflow.starts.survae_image import initialize_image_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.loop import CLIP, negative_log_likelihood
-from skflow.training.optimizer import set_rate
 from skflow.training.settings import Settings
 from skflow.training.state import TrainState
 from skflow.training.stopping import AllEpochs
@@ -66,11 +65,10 @@ def training_step(flow: Flow, x: torch.Tensor):
     state = TrainState(flow, settings, torch.Generator().manual_seed(0), AllEpochs())
 
     def run():
-        set_rate(state.optimizer, state.factor)
         state.weights.zero_gradient()
         negative_log_likelihood(flow, Rows(x), fresh_noise(state.generator)).mean().backward()
         state.weights.clip_gradient(CLIP)
-        state.optimizer.step()
+        state.optimizer.step(state.factor)
         state.average.update()
 
     return run

@@ -14,7 +14,6 @@ from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.training.loop import train
 from skflow.training.one_thread import where_small
-from skflow.training.optimizer import resume
 from skflow.training.settings import Settings
 from skflow.training.state import Epoch, Outcome, TrainState
 from skflow.training.stopping import AllEpochs, EarlyStopping
@@ -109,7 +108,7 @@ def fit_flow(
         rule = EarlyStopping(held_out, settings.n_iter_no_change, settings.tol)
     state = TrainState(trunk, settings, generator, rule)
     if optimizer_state is not None:
-        resume(state.optimizer, optimizer_state)
+        state.optimizer.load_state_dict(optimizer_state)
     batches = MemoryBatches(
         draw_rows, len(train_rows), settings.batch_size, encoded.weight, generator
     )

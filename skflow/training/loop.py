@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from skflow.data.batches import Batches
 from skflow.data.rows import Rows
-from skflow.training.optimizer import set_rate
 from skflow.training.settings import Settings
 from skflow.training.state import Epoch, Outcome, TrainState, snapshot
 from skflow.training.stopping import mean_log_prob
@@ -89,14 +88,13 @@ def train(
             flow.eval().train()  # layers that hold numbers of their present weights renew them
             out_of_time, total = False, torch.zeros((), dtype=torch.float64, device=device)
             for batch in batches.epoch(epoch):
-                set_rate(state.optimizer, state.factor)
                 row_loss = loss(flow, batch, noise)
                 weighted = row_loss if batch.weight is None else row_loss * batch.weight
                 mean_loss = weighted.mean()
                 weights.zero_gradient()
                 mean_loss.backward()
                 weights.clip_gradient(CLIP)
-                state.optimizer.step()
+                state.optimizer.step(state.factor)
                 state.average.update()
                 total = total + mean_loss.detach() / len(batches)
                 if settings.max_time and time.monotonic() - started > settings.max_time:
@@ -104,8 +102,8 @@ def train(
                     break
             candidate = state.average.module if rule.judges else flow
             train_loss, score = float(total), rule.score(candidate)
-            rate = state.optimizer.param_groups[0]["lr"]
-            record = Epoch(epoch, train_loss, score, rate, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            record = Epoch(epoch, train_loss, score, state.optimizer.rate, seconds)
             outcome.history.append(record)
             if math.isfinite(train_loss) and (math.isfinite(score) or not rule.judges):
                 # The loss has seen the weights the epoch began with, not those its last step left.

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import nn
+from torch.optim.adamw import adamw
 
 from skflow.training.flat import FlatWeights
 from skflow.training.settings import Settings
@@ -23,36 +24,53 @@ def flat_weights(flow: nn.Module) -> FlatWeights:
     return FlatWeights({"matrices": matrices, "rest": rest})
 
 
-def make_optimizer(weights: FlatWeights, settings: Settings) -> torch.optim.AdamW:
-    """AdamW. Matrices of networks decay."""
-    rate = settings.learning_rate_init
-    groups = [
-        {
-            "params": [flat],
-            "weight_decay": settings.weight_decay if kind == "matrices" else 0.0,
-            "peak": rate,
-            "steps": 0,
+class Optimizer:
+    """AdamW on flat weights, with a warm-up; matrices of networks decay.
+
+    The steps are torch's. Its class for them would import a compiler at the first fit, which takes
+    longer than fitting a small table does.
+
+    Parameters
+    ----------
+    weights : FlatWeights
+    settings : Settings
+    """
+
+    def __init__(self, weights: FlatWeights, settings: Settings):
+        self._weights, self._settings = weights, settings
+        self.n_steps, self.rate = 0, 0.0
+        self._moments = {
+            kind: [torch.zeros_like(flat.detach()) for _ in range(2)]
+            for kind, flat in weights.of_kind.items()
         }
-        for kind, flat in weights.of_kind.items()
-    ]
-    return torch.optim.AdamW(
-        groups or [{"params": []}], lr=rate, betas=BETAS, eps=EPSILON, fused=True
-    )
 
+    def step(self, factor: float) -> None:
+        """Move by ``factor`` times the peak rate, less during warm-up."""
+        self.n_steps += 1
+        warm = min(1.0, self.n_steps / WARMUP_STEPS)
+        self.rate = self._settings.learning_rate_init * factor * warm
+        for kind, flat in self._weights.of_kind.items():
+            first, second = self._moments[kind]
+            # The function counts the step that it makes.
+            count = torch.tensor(self.n_steps - 1.0, device=flat.device)
+            adamw(
+                [flat.detach()], [flat.grad], [first], [second], [], [count],
+                foreach=False, fused=True, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1],
+                lr=self.rate, eps=EPSILON, maximize=False,
+                weight_decay=self._settings.weight_decay if kind == "matrices" else 0.0,
+            )  # fmt: skip
 
-def resume(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Load moments and step counts; rates and decay stay those of the present settings."""
-    kept = [(group["peak"], group["weight_decay"]) for group in optimizer.param_groups]
-    optimizer.load_state_dict(state)
-    for group, (peak, decay) in zip(optimizer.param_groups, kept, strict=True):
-        group["peak"], group["weight_decay"] = peak, decay
+    def state_dict(self) -> dict:
+        """Steps done, and the moments of the gradients by kind of weight."""
+        moments = {kind: [m.clone() for m in both] for kind, both in self._moments.items()}
+        return {"n_steps": self.n_steps, "moments": moments}
 
-
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group's step to its peak times ``factor``, less during warm-up."""
-    for group in optimizer.param_groups:
-        group["steps"] += 1
-        group["lr"] = group["peak"] * factor * min(1.0, group["steps"] / WARMUP_STEPS)
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from there, at the rates and decay of the present settings."""
+        self.n_steps = state["n_steps"]
+        for kind, both in state["moments"].items():
+            for own, kept in zip(self._moments[kind], both, strict=True):
+                own.copy_(kept)
 
 
 class Average:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from skflow.training.optimizer import Average, flat_weights, make_optimizer
+from skflow.training.optimizer import Average, Optimizer, flat_weights
 from skflow.training.settings import Settings
 from skflow.training.stopping import StoppingRule
 
@@ -65,7 +65,7 @@ class TrainState:
         self.outcome = Outcome()
         self.factor = 1.0  # of the step
         self.weights = flat_weights(flow)
-        self.optimizer = make_optimizer(self.weights, settings)
+        self.optimizer = Optimizer(self.weights, settings)
         self.average = Average(flow, self.weights)
         self.good = self.best = snapshot(flow)
 
@@ -77,7 +77,7 @@ class TrainState:
     def go_back(self, settings: Settings, decay: float) -> None:
         """To the last good weights, with a smaller step and an optimizer without memory."""
         self.flow.load_state_dict(self.good)
-        self.optimizer = make_optimizer(self.weights, settings)
+        self.optimizer = Optimizer(self.weights, settings)
         self.average.restart()
         self.factor *= decay
         self.outcome.n_rollbacks += 1

@@ -14,7 +14,6 @@ from skflow.data.batches import MemoryBatches
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
 from skflow.training.loop import train
-from skflow.training.optimizer import resume
 from skflow.training.settings import Settings
 from skflow.training.state import TrainState
 from skflow.training.stopping import AllEpochs, EarlyStopping
@@ -55,7 +54,7 @@ def run(
         )
     state = TrainState(flow, settings, torch.Generator().manual_seed(0), rule)
     if optimizer_state is not None:
-        resume(state.optimizer, optimizer_state)
+        state.optimizer.load_state_dict(optimizer_state)
     batches = MemoryBatches(
         rows_of or (lambda _: rows), len(rows), settings.batch_size, weight, state.generator
     )
