@@ -60,7 +60,8 @@ def _composed_with(forward, x, context, how, weights):
     kept, moving = x[:, : how.n_kept], x[:, how.n_kept :].T
     seen = kept if context is None else torch.cat([kept, context], 1)
     parameters = perceptron(seen.clamp(-how.reach, how.reach), *weights)
-    moved, log_derivative = forward(moving, parameters.view(-1, *moving.shape))
+    n_parameters = len(parameters) // len(moving)  # of no rows, view could not say
+    moved, log_derivative = forward(moving, parameters.view(n_parameters, *moving.shape))
     return torch.cat([kept, moved.T], 1), log_derivative
 
 

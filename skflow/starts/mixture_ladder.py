@@ -26,6 +26,7 @@ LEAST_ROWS = 10 * np.finfo(np.float64).eps  # of a component
 SINGLE_PRECISION_ROWS = 3_000  # from here on the sums over rows are of single-precision numbers
 CLUSTERED_ROWS = 4_000  # k-means sees so many; all are then dealt to its clusters
 RACE = 10  # iterations after which the less likely of two mixtures is given up
+RACE_ON_FEW_ROWS = 30  # below `SINGLE_PRECISION_ROWS`, where they cost little and turns come late
 SPLIT = 0.7  # deviations that the halves of a component part by, either way
 
 
@@ -105,6 +106,8 @@ class MixtureLadder:
     def __init__(self, clusters: Clusters, n_most: int, regularisation: float, max_iter: int):
         self.clusters, self.n_most = clusters, n_most
         self.regularisation, self.max_iter = regularisation, max_iter
+        few = clusters.rows.n_effective < SINGLE_PRECISION_ROWS
+        self._race = RACE_ON_FEW_ROWS if few else RACE
 
     def __iter__(self) -> Iterator[Components]:
         rows, regularisation = self.clusters.rows, self.regularisation
@@ -118,7 +121,7 @@ class MixtureLadder:
             starts = [_split(current, k - len(current), regularisation)]
             if (labels := self.clusters.labels(k)) is not None:
                 starts.append(_of_labels(rows, labels, k, regularisation))
-            fits = [fit for one in starts if (fit := self._maximised(one, RACE))]
+            fits = [fit for one in starts if (fit := self._maximised(one, self._race))]
             current = max(fits, key=lambda fit: fit[1])[0] if fits else None
 
     def polished(self, components: Components) -> Components | None:

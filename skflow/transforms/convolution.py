@@ -140,7 +140,8 @@ class SelfNormalizingConvolution(SquareConvolution):
         learned_inverse: bool = False,
     ):
         super().__init__(image_shape, weight)
-        self.backward_weight = nn.Parameter(transposed(self.weight.detach()).clone())
+        backward = transposed(self.weight.detach())
+        self.backward_weight = nn.Parameter(backward.clone(memory_format=torch.contiguous_format))
         self.reconstruction = reconstruction if reconstruction is not None else Reconstruction()
         self.learned_inverse = learned_inverse
         count = multiplicity(self.weight.shape[2:], *self.image_shape[1:])

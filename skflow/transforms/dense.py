@@ -56,7 +56,8 @@ class FactorisedTransform(Transform):
 
     def __init__(self, weight: Tensor):
         super().__init__()
-        self.weight = nn.Parameter(weight.detach().to(torch.get_default_dtype(), copy=True))
+        weight = weight.detach().to(torch.get_default_dtype(), copy=True)
+        self.weight = nn.Parameter(weight.contiguous())
         for name in ("log_det", "factors", "pivots"):
             self.register_buffer(name, None, persistent=False)
 

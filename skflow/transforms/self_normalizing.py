@@ -55,7 +55,7 @@ class SelfNormalizingLinear(SquareLinear):
         learned_inverse: bool = False,
     ):
         super().__init__(n_features, n_positions, weight)
-        self.backward_weight = nn.Parameter(torch.linalg.inv(self.weight.detach()))
+        self.backward_weight = nn.Parameter(torch.linalg.inv(self.weight.detach()).contiguous())
         self.reconstruction = reconstruction if reconstruction is not None else Reconstruction()
         self.polish_every = polish_every
         self.learned_inverse = learned_inverse

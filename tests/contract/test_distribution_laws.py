@@ -49,6 +49,12 @@ def test_the_kind_is_what_the_table_says(name):
     assert made.n_features == row.most
 
 
+@every_name
+def test_weights_lie_in_memory_as_a_loaded_models_do(name):
+    row = DISTRIBUTIONS[name]
+    assert all(parameter.is_contiguous() for parameter in row.made(row.most).parameters())
+
+
 @every_width
 def test_density_integrates_to_one(name, d):
     row = DISTRIBUTIONS[name]

@@ -69,6 +69,13 @@ def test_what_is_no_bijection_has_laws_of_its_own(name):
     assert outer in text or outer.lower().removesuffix("d") in text or "table_flow" in text
 
 
+@EVERY
+def test_weights_lie_in_memory_as_a_loaded_models_do(name):
+    """Training lays them out in rows: else a loaded model rounds in another order."""
+    for parameter in TRANSFORMS[name].make(size_of(name), 2).parameters():
+        assert parameter.is_contiguous()
+
+
 # ------------------------------------------------------------------------- all kinds
 
 

@@ -8,7 +8,7 @@ from torch.distributions import MultivariateNormal
 
 from skflow.distributions import LinearDecoder, LocationScale, StandardNormal
 from skflow.flow import Flow
-from skflow.kernels.families import MAX_LOG_SCALE
+from skflow.kernels.affine import MAX_LOG_SCALE
 from skflow.transforms import VAE
 from skflow.transforms.noise import fresh_noise, mean_draw, no_noise, shared_noise
 from tests.contract.integration import (
