@@ -11,17 +11,19 @@ float64; everything else is in float32. Scores are in the chunks that suit each 
 import time
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import pairwise
 
 import numpy as np
 import torch
 
-from benchmarks.support.couplings import BINS, HIDDEN, LAYERS, PEERS, of_skflow, products
 from benchmarks.support.fitting import Clock
-from benchmarks.support.internals import training_step
+from benchmarks.support.internals import coupling_flow, training_step
 from benchmarks.support.peers import evaluate
 from benchmarks.support.pieces import Outcome, Piece
 from skflow import NormalizingFlow
 
+LAYERS, HIDDEN, BINS = 4, (128, 128), 8
+PEERS = ("zuko", "nflows", "normflows")
 BATCH, STEPS = 450, 5
 WIDTHS = (8, 16, 43)
 CHUNKS = (1024, 4096, 16384)
@@ -49,7 +51,8 @@ def pieces(options):
 def step_pair(kind: str, d: int, peer: str, options) -> Outcome:
     clock, x = Clock(), rows(BATCH, d)
     ours = training_step(of_skflow(d, kind).train(), x)
-    other = products(d, kind, BATCH) if peer == "products" else peer_step(PEERS[peer](d, kind), x)
+    alone = peer == "products"
+    other = products(d, kind, BATCH) if alone else peer_step(of_peer(peer, d, kind), x)
     return Outcome(clock.seconds(), compared(repeated(ours), repeated(other), options.repeats))
 
 
@@ -59,15 +62,45 @@ def score_pair(d: int, peer: str, ours: str, options) -> Outcome:
         run_ours = partial(fitted(d).score_samples, x.double().numpy())
     else:
         run_ours = scoring(of_skflow(d, "spline").eval().log_prob, x)
-    run_peer = scoring(PEERS[peer](d, "spline").eval().log_prob, x)
+    run_peer = scoring(of_peer(peer, d, "spline").eval().log_prob, x)
     return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
 
 
 def sample_pair(d: int, peer: str, options) -> Outcome:
     clock = Clock()
-    ours, other = of_skflow(d, "spline").eval(), PEERS[peer](d, "spline").eval()
+    ours, other = of_skflow(d, "spline").eval(), of_peer(peer, d, "spline").eval()
     run_ours, run_peer = (sampling(flow.sample, options.rows) for flow in (ours, other))
     return Outcome(clock.seconds(), compared(run_ours, run_peer, options.repeats))
+
+
+def of_skflow(d: int, kind: str) -> torch.nn.Module:
+    return coupling_flow(d, kind, n_layers=LAYERS, hidden_layer_sizes=HIDDEN, n_bins=BINS)
+
+
+def of_peer(peer: str, d: int, kind: str) -> torch.nn.Module:
+    """Imported here: to list the pieces takes none of the three."""
+    from benchmarks.support.couplings import stack_of
+
+    return stack_of(peer, d, kind, n_layers=LAYERS, hidden=HIDDEN, n_bins=BINS)
+
+
+def products(d: int, kind: str, n: int) -> Callable[[], None]:
+    """The matrix products of a training step alone: all layers forward, and back to both sides."""
+    n_parameters = 3 * BINS - 1 if kind == "spline" else 2
+    sizes = [d // 2, *HIDDEN, n_parameters * (d - d // 2)]
+    weights = [[torch.randn(b, a) for a, b in pairwise(sizes)] for _ in range(LAYERS)]
+    values = [[torch.randn(a, n) for a in sizes] for _ in range(LAYERS)]
+
+    def run():
+        for own, layer in zip(weights, values, strict=True):
+            for weight, below in zip(own, layer, strict=False):
+                torch.mm(weight, below)
+        for own, layer in zip(weights, values, strict=True):
+            for weight, below, above in zip(own, layer, layer[1:], strict=False):
+                torch.mm(weight.T, above)
+                torch.mm(above, below.T)
+
+    return run
 
 
 def rows(n: int, d: int) -> torch.Tensor:
