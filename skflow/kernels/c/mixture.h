@@ -60,9 +60,9 @@ INLINE void NAMED(whiten)(
         for (; i + 4 <= j; i += 4) { /* four at a time: the sum stays in registers */
             const REAL *a = centred + i * ROWS, *b = a + ROWS, *c = b + ROWS, *e = c + ROWS;
             const REAL *u = upper + i * d + j;
-            REAL ua = u[0], ub = u[d], uc = u[2 * d], ue = u[3 * d];
+            REAL u0 = u[0], u1 = u[d], u2 = u[2 * d], u3 = u[3 * d];
             for (int r = 0; r < ROWS; r++)
-                y[r] += (a[r] * ua + b[r] * ub) + (c[r] * uc + e[r] * ue);
+                y[r] += (a[r] * u0 + b[r] * u1) + (c[r] * u2 + e[r] * u3);
         }
         for (; i < j; i++) {
             REAL u = upper[i * d + j];
