@@ -62,11 +62,12 @@ def mixture_moments(
     sizes, firsts, seconds = (
         torch.zeros(n_components, *shape, dtype=torch.float64) for shape in ((), (d,), (d, d))
     )
-    of_weight = 0 if weight is None else weight.contiguous().data_ptr()
-    kept = [one.contiguous() for one in components]
+    weight = None if weight is None else weight.contiguous()
+    kept = [one.contiguous() for one in components]  # alive for as long as they are read
     log_weights, means, log_diagonal, upper = _addresses(*kept)
     compiled.mixture_moments(
-        x.dtype == torch.float64, x.data_ptr(), of_weight, log_weights, means, log_diagonal, upper,
+        x.dtype == torch.float64, x.data_ptr(), 0 if weight is None else weight.data_ptr(),
+        log_weights, means, log_diagonal, upper,
         total.data_ptr(), sizes.data_ptr(), firsts.data_ptr(), seconds.data_ptr(), n, d,
         n_components,
     )  # fmt: skip
