@@ -24,6 +24,16 @@ def takes_tensors(*tensors: Tensor) -> bool:
     )
 
 
+def takes_elements(x: Tensor, parameters: Tensor) -> bool:
+    """Whether every element of x (m, n) has parameters of its own, and all of it is in reach."""
+    return (
+        x.dim() == 2
+        and parameters.shape[1:] == x.shape
+        and x.numel() > 0
+        and takes_tensors(x, parameters)
+    )
+
+
 def columnwise_like(x: Tensor) -> Tensor:
     """Memory for a result of the shape (m, n) of ``x``, along the axis that ``x`` runs along."""
     m, n = x.shape

@@ -5,17 +5,7 @@ from torch import Tensor
 
 from skflow.kernels import affine as readable
 from skflow.kernels.at_once import at_once
-from skflow.kernels.native import columnwise_like, compiled, place, takes_tensors
-
-
-def takes(x: Tensor, parameters: Tensor) -> bool:
-    """Whether every element has a map of its own, and all of it is in reach."""
-    return (
-        x.dim() == 2
-        and parameters.shape[1:] == x.shape
-        and x.numel() > 0
-        and takes_tensors(x, parameters)
-    )
+from skflow.kernels.native import columnwise_like, compiled, place
 
 
 def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,17 +5,12 @@ from torch import Tensor
 
 from skflow.kernels import rational_quadratic as readable
 from skflow.kernels.at_once import at_once
-from skflow.kernels.native import columnwise_like, compiled, place, takes_tensors
+from skflow.kernels.native import columnwise_like, compiled, place, takes_elements
 
 
 def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
     """Whether every element has a spline of its own, and all of it is in reach."""
-    return (
-        x.dim() == 2
-        and parameters.shape[1:] == x.shape
-        and x.numel() > 0
-        and takes_tensors(x, parameters)
-    )
+    return takes_elements(x, parameters)
 
 
 def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from skflow.kernels import (
     coupling,
     fused_spline,
     mixture,
+    native,
     native_affine,
     native_mixture,
     native_spline,
@@ -26,7 +27,6 @@ from skflow.kernels import (
 class Twin:
     """A faster implementation, and whether it takes given inputs."""
 
-    name: str
     function: Callable[..., Any]
     takes: Callable[..., bool]
 
@@ -60,28 +60,28 @@ class Kernel:
 spline_forward = Kernel(
     rational_quadratic.spline_forward,
     (
-        Twin("shared", shared_spline.spline_forward, shared_spline.takes),
-        Twin("native", native_spline.spline_forward, native_spline.takes),
-        Twin("torch", fused_spline.spline_forward, fused_spline.takes),
+        Twin(shared_spline.spline_forward, shared_spline.takes),
+        Twin(native_spline.spline_forward, native_spline.takes),
+        Twin(fused_spline.spline_forward, fused_spline.takes),
     ),
 )
 spline_inverse = Kernel(
     rational_quadratic.spline_inverse,
-    (Twin("native", native_spline.spline_inverse, native_spline.takes),),
+    (Twin(native_spline.spline_inverse, native_spline.takes),),
 )
 affine_forward = Kernel(
     affine.affine_forward,
-    (Twin("native", native_affine.affine_forward, native_affine.takes),),
+    (Twin(native_affine.affine_forward, native.takes_elements),),
 )
 coupling_forward = Kernel(
     coupling.composed,
-    (Twin("native", coupling.coupling_at_once, coupling.takes),),
+    (Twin(coupling.coupling_at_once, coupling.takes),),
 )
 mixture_log_prob = Kernel(
     mixture.mixture_log_prob,
-    (Twin("native", native_mixture.mixture_log_prob, native_mixture.takes),),
+    (Twin(native_mixture.mixture_log_prob, native_mixture.takes),),
 )
 mixture_moments = Kernel(
     mixture.mixture_moments,
-    (Twin("native", native_mixture.mixture_moments, native_mixture.takes_moments),),
+    (Twin(native_mixture.mixture_moments, native_mixture.takes_moments),),
 )

@@ -29,7 +29,7 @@ SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
 N_FOLDS = 4
-N_FRONTS = 2
+N_FRONTS = 2  # that screening chooses
 WORTH_MIXING = 0.1  # nats
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
 
@@ -246,15 +246,18 @@ def choose_start(
         mixture = space.climb(first, usual, SCREENING_ITERATIONS)
         normal = space.try_base("normal") if options.base == "auto" else None
         if mixture or normal:
-            screened.append((space.recipe, _best([mixture, normal])))
+            screened.append((space, _best([mixture, normal])))
     screened.sort(key=lambda pair: _worth(pair[1]), reverse=True)
-    fronts = [recipe for recipe, _ in screened[:N_FRONTS]]
-    if (plain := StartRecipe(d, bounded=bounds is not None)) in recipes and plain not in fronts:
-        fronts.append(plain)
+    plain = StartRecipe(d, bounded=bounds is not None)
+    fronts = [
+        space for i, (space, _) in enumerate(screened) if i < N_FRONTS or space.recipe == plain
+    ]
+    if not small:
+        fronts = spaces(folds, [space.recipe for space in fronts])
 
     regularisations = sorted({usual, *STRONG_REGULARISATION}) if small else [usual]
     finalists = []
-    for space in spaces(folds, fronts):
+    for space in fronts:
         finalists += [space.climb(most, regularisation) for regularisation in regularisations]
         finalists += [space.try_base("normal")] if options.base == "auto" else []
     return _best(finalists, _worth)

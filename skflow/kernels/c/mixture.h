@@ -73,26 +73,36 @@ INLINE void NAMED(whiten)(
     for (int r = 0; r < ROWS; r++) joint[r] = constant - (REAL)0.5 * joint[r];
 }
 
+/* The same for all components, and the largest of every row. `memory` is for 2 d ROWS numbers. */
+INLINE void NAMED(all_joint)(
+    const REAL *columns, ptrdiff_t d, ptrdiff_t n_components, const REAL *log_weights,
+    const REAL *means, const REAL *log_diagonal, const REAL *upper, REAL *memory, REAL *joint,
+    REAL *most
+) {
+    for (ptrdiff_t k = 0; k < n_components; k++) {
+        REAL *of_k = joint + k * ROWS;
+        NAMED(whiten)(
+            columns, d, log_weights[k], means + k * d, log_diagonal + k * d, upper + k * d * d,
+            memory, memory + d * ROWS, of_k
+        );
+        for (int r = 0; r < ROWS; r++) most[r] = k == 0 || of_k[r] > most[r] ? of_k[r] : most[r];
+    }
+}
+
 /* scratch: (3 d + K) ROWS numbers */
 VERSIONED void NAMED(mixture_forward)(
     const REAL *x, const REAL *log_weights, const REAL *means, const REAL *log_diagonal,
     const REAL *upper, REAL *log_prob, ptrdiff_t n, ptrdiff_t d, ptrdiff_t n_components,
     REAL *scratch
 ) {
-    REAL *columns = scratch, *centred = columns + d * ROWS, *white = centred + d * ROWS;
-    REAL *joint = white + d * ROWS, most[ROWS], sum[ROWS];
+    REAL *columns = scratch, *memory = columns + d * ROWS;
+    REAL *joint = memory + 2 * d * ROWS, most[ROWS], sum[ROWS];
     for (ptrdiff_t i = 0; i < n; i += ROWS) {
         int n_rows = n - i < ROWS ? (int)(n - i) : ROWS;
         NAMED(transposed)(x + i * d, d, n_rows, columns);
-        for (ptrdiff_t k = 0; k < n_components; k++) {
-            REAL *of_k = joint + k * ROWS;
-            NAMED(whiten)(
-                columns, d, log_weights[k], means + k * d, log_diagonal + k * d, upper + k * d * d,
-                centred, white, of_k
-            );
-            for (int r = 0; r < ROWS; r++)
-                most[r] = k == 0 || of_k[r] > most[r] ? of_k[r] : most[r];
-        }
+        NAMED(all_joint)(
+            columns, d, n_components, log_weights, means, log_diagonal, upper, memory, joint, most
+        );
         for (int r = 0; r < ROWS; r++) sum[r] = 0;
         for (ptrdiff_t k = 0; k < n_components; k++)
             for (int r = 0; r < ROWS; r++)
@@ -173,15 +183,9 @@ VERSIONED void NAMED(mixture_moments)(
         NAMED(transposed)(x + i * d, d, n_rows, columns);
         for (int r = 0; r < ROWS; r++)
             of_row[r] = r < n_rows ? (weight == NULL ? 1 : weight[i + r]) : 0;
-        for (ptrdiff_t k = 0; k < n_components; k++) {
-            REAL *of_k = joint + k * ROWS;
-            NAMED(whiten)(
-                columns, d, log_weights[k], means + k * d, log_diagonal + k * d, upper + k * d * d,
-                centred, white, of_k
-            );
-            for (int r = 0; r < ROWS; r++)
-                most[r] = k == 0 || of_k[r] > most[r] ? of_k[r] : most[r];
-        }
+        NAMED(all_joint)(
+            columns, d, n_components, log_weights, means, log_diagonal, upper, centred, joint, most
+        );
         for (int r = 0; r < ROWS; r++) sum[r] = 0;
         for (ptrdiff_t k = 0; k < n_components; k++)
             for (int r = 0; r < ROWS; r++) {
