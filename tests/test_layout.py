@@ -14,6 +14,7 @@ from skflow.distributions.base import Distribution
 ROOT = Path(__file__).parents[1] / "skflow"
 # Each part imports from its own row and from those below. `data` are values that travel: a leaf.
 RANKS = [
+    {"model_selection"},
     {"estimators"},
     {"inspection", "flowification"},
     {"starts"},
@@ -28,7 +29,7 @@ RANKS = [
 ]
 MOST_ARGUMENTS = 6
 # What users call with keywords: there parameters are the interface, as scikit-learn's are.
-USER_FACING = {"estimators", "inspection", "__init__"}
+USER_FACING = {"model_selection", "estimators", "inspection", "__init__"}
 # Layers of PyTorch as transforms: public, named after what they build, they make a `Compose` and
 # take what its constructor would.
 CONSTRUCTORS = {"flowified_linear", "flowified_convolution", "flowified_average_pool"}

@@ -29,9 +29,11 @@ from skflow.estimators.progress import Progress
 from skflow.estimators.snapshots import Snapshots
 from skflow.estimators.validation import check_weight
 from skflow.flow import Flow
+from skflow.training.candidates import best_trained
 from skflow.training.device import resolve_device
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
+from skflow.training.staged_fit import Prepared, Stage
 from skflow.training.state import Epoch
 
 ROUNDING = 1e-12  # of a score, relative to its size
@@ -76,6 +78,11 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         """Deviation of the noise on encoded training rows."""
         return 0.0
 
+    def _prepared_by(self) -> dict:
+        """Parameters that what comes before the training depends on."""
+        parameters = self.get_params(deep=False)
+        return {name: v for name, v in parameters.items() if name not in self._only_train}
+
     def _share_of_time(self, *, continuing: bool) -> float:
         """What training may take of ``max_time``."""
         return 1.0
@@ -116,19 +123,13 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             the model is built, not how it is trained.
         """
         continuing = self.warm_start and hasattr(self, "flow_")
-        rng = check_random_state(self.random_state)
-        # Drawn first: neither may depend on how many rows the split then permutes.
-        initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
-        if continuing:
-            refuse_changes(self)
-        else:
-            self._forget_fit()
-        data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
-        candidates = (
-            [self._continued()] if continuing else self._candidates(data, initial_seed, rng)
-        )
-        if not self.early_stopping:  # nothing to choose by
-            candidates = candidates[:1]
+        stage = vars(self).pop("_stage", None) or Stage()
+        prepared = stage.prepared or self._prepare(X, sample_weight, X_val, continuing=continuing)
+        stage.prepared = prepared
+        if stage.pause_after == 0:
+            return self
+        vars(self).update(prepared.found)
+        data, candidates = prepared.data, prepared.candidates
         held_out = data.held_out if self.early_stopping or data.given else None
         told = UserRows(
             data.rows if held_out is None else held_out,
@@ -136,12 +137,12 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             None if data.given else y,
             read=lambda: self._read_rows(X, reset=False),
         )
-        progress = Progress(self, told, Snapshots(self, training_seed))
+        progress = Progress(self, told, Snapshots(self, prepared.seed))
         progress.begin(max_epochs=self.max_iter * len(candidates))
         share = self._share_of_time(continuing=continuing) / len(candidates)
-        fitted = self._best_trained(candidates, data, share, training_seed, progress)
+        fitted = self._trained(prepared, stage, share, progress)
         self._n_passes, self._optimizer_state = 0, None
-        self._publish(fitted, training_seed)
+        self._publish(fitted, prepared.seed)
         progress.end()
         self._warn_of(fitted)
         return self
@@ -198,6 +199,25 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
 
     # -- read ---------------------------------------------------------------------------------
 
+    def _prepare(self, X, sample_weight, X_val, *, continuing: bool) -> Prepared:
+        """All of a fit before its training."""
+        rng = check_random_state(self.random_state)
+        # Drawn first: neither may depend on how many rows the split then permutes.
+        initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
+        if continuing:
+            refuse_changes(self)
+        else:
+            self._forget_fit()
+        before = dict(vars(self))
+        data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
+        candidates = (
+            [self._continued()] if continuing else self._candidates(data, initial_seed, rng)
+        )
+        if not self.early_stopping:  # nothing to choose by
+            candidates = candidates[:1]
+        found = {k: v for k, v in vars(self).items() if k not in before or before[k] is not v}
+        return Prepared(data, candidates, training_seed, found)
+
     def _read(
         self, X, sample_weight, X_val, rng: np.random.RandomState, *, continuing: bool
     ) -> FitData:
@@ -239,34 +259,17 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
 
     # -- train --------------------------------------------------------------------------------
 
-    def _best_trained(
-        self,
-        candidates: list[tuple[Flow, dict]],
-        data: FitData,
-        share_of_time: float,
-        seed: int,
-        progress: Progress,
+    def _trained(
+        self, prepared: Prepared, stage: Stage, share_of_time: float, progress: Progress
     ) -> Fitted:
-        """Train the candidates; the one with the best held-out score."""
+        """Train the candidates, and choose."""
+        data = prepared.data
         if self.early_stopping and data.held_out is None:  # nothing to judge by: the start stands
-            return Fitted(candidates[0][0], data, candidates[0][1])
+            flow, recipe = prepared.candidates[0]
+            return Fitted(flow, data, recipe)
         data = data if self.early_stopping else data.all_to_train()
         settings = self._settings(data, share_of_time)
-        trained: list[Fitted] = []
-        interrupted = False
-        for flow, recipe in candidates:
-            started = Fitted(flow, data, recipe)
-            try:
-                trained.append(fit_flow(started, settings, seed, progress.after_epoch))
-                interrupted = trained[-1].outcome.interrupted
-            except KeyboardInterrupt:  # before its first epoch
-                if not trained:
-                    raise
-                interrupted = True
-            if progress.stopped or interrupted:
-                break
-        best = max(trained, key=lambda fitted: fitted.outcome.best_score)
-        return replace(best, outcome=replace(best.outcome, interrupted=interrupted))
+        return best_trained(replace(prepared, data=data), stage, settings, progress.after_epoch)
 
     def _settings(self, data: FitData, share_of_time: float = 1.0) -> Settings:
         n, d = data.train.x.shape

@@ -348,6 +348,14 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         super()._initialize(flow, rows, generator)
         initialize_factors(flow, rows, generator)
 
+    def _prepared_by(self):
+        # A training of its own ranks by likelihood.
+        return (
+            self.get_params(deep=False)
+            if self._ranks_by() == "likelihood"
+            else super()._prepared_by()
+        )
+
     def _share_of_time(self, *, continuing):
         pretrains = self._ranks_by() == "likelihood" and not continuing
         return 1 / (1 + self.pretrain_fraction) if pretrains else 1.0

@@ -52,6 +52,11 @@ class SharedParameters:
         "weight_decay", "noise", "early_stopping", "validation_fraction", "n_iter_no_change", "tol",
         "max_time", "warm_start", "random_state", "device", "dtype", "verbose",
     })
+    # Of these, what nothing before the training reads.
+    _only_train: ClassVar[frozenset[str]] = frozenset({
+        "contamination", "max_iter", "batch_size", "learning_rate_init", "weight_decay", "noise",
+        "n_iter_no_change", "tol", "max_time", "verbose",
+    })
     # fmt: on
 
     _parameter_constraints: ClassVar[dict] = {

@@ -18,16 +18,10 @@ class Progress:
     rows : UserRows
         To tell of.
     snapshots : Snapshots
-
-    Attributes
-    ----------
-    stopped : bool
-        Whether a callback asked to stop.
     """
 
     def __init__(self, estimator, rows: UserRows, snapshots: Snapshots):
         self._estimator, self._snapshots = estimator, snapshots
-        self.stopped = False
         # Functions are called where a callback asks for what they give.
         self._told = {
             "estimator": estimator,
@@ -51,8 +45,7 @@ class Progress:
             **self._told,
             reconstruction_attributes=lambda: self._snapshots.attributes(so_far()),
         )
-        self.stopped |= bool(asked)
-        return self.stopped
+        return bool(asked)
 
     def end(self) -> None:
         """Tell that the fit is done."""

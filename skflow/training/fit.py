@@ -69,6 +69,7 @@ def fit_flow(
     seed: int,
     on_epoch: Callable[[Epoch, Callable[[], Fitted]], bool] = lambda epoch, so_far: False,
     optimizer_state: dict | None = None,
+    paused: dict | None = None,
 ) -> Fitted:
     """Train the learned part of a flow; the fixed part stays in float64.
 
@@ -85,6 +86,8 @@ def fit_flow(
         history up to there; returning True stops the training.
     optimizer_state : dict, optional
         Of an earlier pass.
+    paused : dict, optional
+        The state in which a pause left this very training.
     """
     flow, data = fitted.flow.to(settings.device), fitted.data
     trunk = Flow([], copy.deepcopy(flow.learned), copy.deepcopy(flow.base))
@@ -109,6 +112,8 @@ def fit_flow(
     state = TrainState(trunk, settings, generator, rule)
     if optimizer_state is not None:
         state.optimizer.load_state_dict(optimizer_state)
+    if paused is not None:
+        state.load_state_dict(paused)
     batches = MemoryBatches(
         draw_rows, len(train_rows), settings.batch_size, encoded.weight, generator
     )

@@ -114,15 +114,18 @@ def train(
                 state.go_back(settings, ROLLBACK_DECAY)
             if on_epoch(record, candidate) or out_of_time or outcome.n_rollbacks == MAX_ROLLBACKS:
                 break
+            if epoch == settings.pause_after:
+                break
     except KeyboardInterrupt:
         outcome.interrupted = True
         if state.epoch < epoch:  # cut short, maybe within a step
             flow.load_state_dict(before)
+    paused = None if settings.pause_after is None else state.state_dict()
     if rule.judges:
         flow.load_state_dict(state.best)
     elif state.epoch and not math.isfinite(mean_log_prob(flow, batches.recent)):
         flow.load_state_dict(state.good)
         outcome.n_rollbacks += 1
     outcome.best_score, outcome.best_epoch = rule.best_score, rule.best_epoch
-    outcome.optimizer_state = state.optimizer.state_dict()
+    outcome.optimizer_state, outcome.paused = state.optimizer.state_dict(), paused
     return outcome

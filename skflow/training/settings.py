@@ -11,7 +11,8 @@ CPU = torch.device("cpu")
 class Settings:
     """What the loop goes by; the names are those of `skflow.NormalizingFlow`.
 
-    ``noise`` is the deviation of the Gaussian noise on encoded training rows.
+    ``noise`` is the deviation of the Gaussian noise on encoded training rows. After the epoch
+    ``pause_after`` the loop stops, to be gone on with later.
     """
 
     max_iter: int
@@ -22,5 +23,6 @@ class Settings:
     tol: float = 1e-4
     max_time: float | None = None
     noise: float = 0.0
+    pause_after: int | None = None
     device: torch.device = CPU
     dtype: torch.dtype = torch.float32

@@ -26,7 +26,10 @@ class Epoch:
 
 @dataclass
 class Outcome:
-    """The history of a training, and how it ended."""
+    """The history of a training, and how it ended.
+
+    ``paused`` is the state to go on from, where the settings asked for a pause.
+    """
 
     history: list[Epoch] = field(default_factory=list)
     start_score: float = math.nan
@@ -36,6 +39,7 @@ class Outcome:
     interrupted: bool = False
     n_rollbacks: int = 0
     optimizer_state: dict | None = None
+    paused: dict | None = None
 
 
 def snapshot(module: nn.Module) -> Weights:

@@ -9,7 +9,8 @@ from sklearn.callback import ProgressBar
 from sklearn.exceptions import ConvergenceWarning
 
 from skflow import FunnelFlow, MultiscaleFlow, NormalizingFlow
-from skflow.estimators import base, numeric_flow
+from skflow.estimators import numeric_flow
+from skflow.training import candidates
 from tests.estimators.configurations import SIX, six_flows
 from tests.estimators.test_callbacks import Keeper
 
@@ -110,15 +111,15 @@ def test_in_the_training_that_only_ranks_columns_nothing_is_kept(monkeypatch):
 
 @pytest.mark.parametrize("interrupted_at", [0, 1])
 def test_between_candidates_the_trained_ones_stand(interrupted_at, monkeypatch):
-    fit_flow, done = base.fit_flow, []
+    fit_flow, done = candidates.fit_flow, []
 
-    def interrupted(*args):
+    def interrupted(*args, **paused):
         if len(done) == interrupted_at:
             raise KeyboardInterrupt
-        done.append(fit_flow(*args))
+        done.append(fit_flow(*args, **paused))
         return done[-1]
 
-    monkeypatch.setattr(base, "fit_flow", interrupted)
+    monkeypatch.setattr(candidates, "fit_flow", interrupted)
     flow = FunnelFlow("auto", max_iter=3, hidden_layer_sizes=(8,), random_state=0)
     if interrupted_at == 0:
         with pytest.raises(KeyboardInterrupt):
