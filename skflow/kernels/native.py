@@ -7,6 +7,8 @@ works, slower.
 import torch
 from torch import Tensor
 
+from skflow.kernels.elements import have_own_parameters
+
 try:
     from skflow.kernels import _native as compiled
 except ImportError:
@@ -26,20 +28,7 @@ def takes_tensors(*tensors: Tensor) -> bool:
 
 def takes_elements(x: Tensor, parameters: Tensor) -> bool:
     """Whether every element of x (m, n) has parameters of its own, and all of it is in reach."""
-    return (
-        x.dim() == 2
-        and parameters.shape[1:] == x.shape
-        and x.numel() > 0
-        and takes_tensors(x, parameters)
-    )
-
-
-def columnwise_like(x: Tensor) -> Tensor:
-    """Memory for a result of the shape (m, n) of ``x``, along the axis that ``x`` runs along."""
-    m, n = x.shape
-    if x.stride(0) < x.stride(1):
-        return x.new_empty(n, m).T
-    return x.new_empty(m, n)
+    return have_own_parameters(x, parameters) and takes_tensors(x, parameters)
 
 
 def place(x: Tensor) -> tuple[int, int, int]:

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from skflow.kernels import affine as readable
-from skflow.kernels.at_once import at_once
-from skflow.kernels.native import columnwise_like, compiled, place
+from skflow.kernels.elements import forward_at_once
+from skflow.kernels.native import compiled, place
 
 
 def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,17 +33,4 @@ def gradient_into(
     return grad_parameters
 
 
-def _value(x, parameters):
-    parameters = parameters.contiguous()
-    z, log_derivative = columnwise_like(x), torch.empty_like(parameters[0])
-    value_into(x, parameters, z, log_derivative)
-    return (z, log_derivative), ()
-
-
-def _gradient(inputs, results, grads):
-    x, parameters = inputs
-    grad_x = columnwise_like(x)
-    return grad_x, gradient_into(x, parameters.contiguous(), grads, grad_x)
-
-
-_forward = at_once(2, _value, _gradient, readable.affine_forward)
+_forward = forward_at_once(value_into, gradient_into, readable.affine_forward)

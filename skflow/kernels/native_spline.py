@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from skflow.kernels import rational_quadratic as readable
-from skflow.kernels.at_once import at_once
-from skflow.kernels.native import columnwise_like, compiled, place, takes_elements
+from skflow.kernels.elements import forward_at_once, inverse_at_once
+from skflow.kernels.native import compiled, place, takes_elements
 
 
 def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
@@ -20,7 +20,7 @@ def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor,
 
 def spline_inverse(z: Tensor, parameters: Tensor, bound: float) -> Tensor:
     """As `rational_quadratic.spline_inverse`."""
-    return _inverse(z, parameters, bound)[0]
+    return _inverse(z, parameters, bound)
 
 
 def value_into(x: Tensor, parameters: Tensor, bound: float, z: Tensor, log: Tensor) -> None:
@@ -45,41 +45,14 @@ def gradient_into(
     return grad_parameters
 
 
-def _value(x, parameters, bound):
-    parameters = parameters.contiguous()
-    z, log_derivative = columnwise_like(x), torch.empty_like(parameters[0])
-    value_into(x, parameters, bound, z, log_derivative)
-    return (z, log_derivative), ()
-
-
-def _gradient(inputs, results, grads):
-    x, parameters, bound = inputs
-    grad_x = columnwise_like(x)
-    return grad_x, gradient_into(x, parameters.contiguous(), bound, grads, grad_x), None
-
-
-def _inverse_value(z, parameters, bound):
-    parameters = parameters.contiguous()
-    x = columnwise_like(z)
+def inverse_into(z: Tensor, parameters: Tensor, bound: float, x: Tensor) -> None:
+    """Write x where it is to be."""
+    m, n = z.shape
     compiled.spline_inverse(
         z.dtype == torch.float64, *place(z), parameters.data_ptr(), *place(x),
-        *z.shape, (len(parameters) + 1) // 3, bound,
+        m, n, (len(parameters) + 1) // 3, bound,
     )  # fmt: skip
-    return (x,), ()
 
 
-def _inverse_gradient(inputs, results, grads):
-    # Of x = f^-1(z; p): dz = f' dx + df/dp dp.
-    (_, parameters, bound), (x,) = inputs, results
-    parameters = parameters.contiguous()
-    (_, log_derivative), _ = _value(x, parameters, bound)
-    grad_z = grads[0] * torch.exp(-log_derivative)
-    of_log = torch.zeros_like(log_derivative)
-    minus = gradient_into(x, parameters, bound, (grad_z, of_log), columnwise_like(x))
-    return grad_z, minus.neg_(), None
-
-
-_forward = at_once(2, _value, _gradient, readable.spline_forward)
-_inverse = at_once(
-    1, _inverse_value, _inverse_gradient, lambda *inputs: (readable.spline_inverse(*inputs),)
-)
+_forward = forward_at_once(value_into, gradient_into, readable.spline_forward)
+_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.spline_inverse)
