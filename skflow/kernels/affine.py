@@ -15,3 +15,8 @@ def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
     """Value and log-derivative; parameters (2, ...) are raw log-scales and shifts."""
     log_scale = bounded_log_scale(parameters[0])
     return x * log_scale.exp() + parameters[1], log_scale.expand_as(x)
+
+
+def affine_inverse(z: Tensor, parameters: Tensor) -> Tensor:
+    """The inverse map."""
+    return (z - parameters[1]) * torch.exp(-bounded_log_scale(parameters[0]))

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from skflow.kernels import affine, native_affine, native_spline, rational_quadratic
-from skflow.kernels.affine import bounded_log_scale
-from skflow.kernels.registry import affine_forward, spline_forward, spline_inverse
+from skflow.kernels.registry import affine_forward, affine_inverse, spline_forward, spline_inverse
 
 
 class Family(Protocol):
@@ -56,7 +55,7 @@ class Affine:
         return affine_forward(x, parameters)
 
     def inverse(self, z, parameters):
-        return (z - parameters[1]) * torch.exp(-bounded_log_scale(parameters[0]))
+        return affine_inverse(z, parameters)
 
     readable_forward = staticmethod(affine.affine_forward)
     value_into = staticmethod(native_affine.value_into)

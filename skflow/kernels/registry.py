@@ -1,8 +1,9 @@
 """Which implementation of a kernel works: the first twin that takes what is given.
 
 A kernel has a meaning, which its readable reference states, and twins that compute the same faster
-for some inputs: compiled code for rows on the CPU, torch operations with an analytic gradient. Who
-needs the function calls the kernel and knows nothing of this.
+for some inputs: compiled code for rows on the CPU, kernels in Triton for those on a CUDA device,
+torch operations with an analytic gradient. Who needs the function calls the kernel and knows
+nothing of this.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from typing import Any
 from skflow.kernels import (
     affine,
     coupling,
+    cuda,
+    cuda_affine,
+    cuda_spline,
     fused_spline,
     mixture,
     native,
@@ -62,16 +66,27 @@ spline_forward = Kernel(
     (
         Twin(shared_spline.spline_forward, shared_spline.takes),
         Twin(native_spline.spline_forward, native_spline.takes),
+        Twin(cuda_spline.spline_forward, cuda_spline.takes),
         Twin(fused_spline.spline_forward, fused_spline.takes),
     ),
 )
 spline_inverse = Kernel(
     rational_quadratic.spline_inverse,
-    (Twin(native_spline.spline_inverse, native_spline.takes),),
+    (
+        Twin(native_spline.spline_inverse, native_spline.takes),
+        Twin(cuda_spline.spline_inverse, cuda_spline.takes),
+    ),
 )
 affine_forward = Kernel(
     affine.affine_forward,
-    (Twin(native_affine.affine_forward, native.takes_elements),),
+    (
+        Twin(native_affine.affine_forward, native.takes_elements),
+        Twin(cuda_affine.affine_forward, cuda.takes_elements),
+    ),
+)
+affine_inverse = Kernel(
+    affine.affine_inverse,
+    (Twin(cuda_affine.affine_inverse, cuda.takes_elements),),
 )
 coupling_forward = Kernel(
     coupling.composed,
