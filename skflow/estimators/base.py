@@ -30,6 +30,7 @@ from skflow.estimators.snapshots import Snapshots
 from skflow.estimators.validation import check_weight
 from skflow.flow import Flow
 from skflow.training.candidates import best_trained
+from skflow.training.clock import Clock
 from skflow.training.device import resolve_device
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.settings import Settings
@@ -47,7 +48,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
 
     @abstractmethod
     def _candidates(
-        self, data: FitData, seed: int, rng: np.random.RandomState
+        self, data: FitData, seed: int, rng: np.random.RandomState, clock: Clock
     ) -> list[tuple[Flow, dict]]:
         """Flows as training finds them, each with the recipe to rebuild it from.
 
@@ -82,10 +83,6 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         """Parameters that what comes before the training depends on."""
         parameters = self.get_params(deep=False)
         return {name: v for name, v in parameters.items() if name not in self._only_train}
-
-    def _share_of_time(self, *, continuing: bool) -> float:
-        """What training may take of ``max_time``."""
-        return 1.0
 
     def _continued(self) -> tuple[Flow, dict]:
         """The fitted flow, to be trained on, and its recipe."""
@@ -122,9 +119,8 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             if all weights are zero; if with ``warm_start`` a parameter has changed that says how
             the model is built, not how it is trained.
         """
-        continuing = self.warm_start and hasattr(self, "flow_")
-        stage = vars(self).pop("_stage", None) or Stage()
-        prepared = stage.prepared or self._prepare(X, sample_weight, X_val, continuing=continuing)
+        stage, clock = vars(self).pop("_stage", None) or Stage(), Clock(self.max_time)
+        prepared = stage.prepared or self._prepare(X, sample_weight, X_val, clock)
         stage.prepared = prepared
         if stage.pause_after == 0:
             return self
@@ -139,8 +135,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         )
         progress = Progress(self, told, Snapshots(self, prepared.seed))
         progress.begin(max_epochs=self.max_iter * len(candidates))
-        share = self._share_of_time(continuing=continuing) / len(candidates)
-        fitted = self._trained(prepared, stage, share, progress)
+        fitted = self._trained(prepared, stage, clock, progress)
         self._n_passes, self._optimizer_state = 0, None
         self._publish(fitted, prepared.seed)
         progress.end()
@@ -173,7 +168,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         ValueError
             As `fit` with ``warm_start``.
         """
-        continuing = hasattr(self, "flow_")
+        continuing, clock = hasattr(self, "flow_"), Clock(self.max_time)
         rng = check_random_state(self.random_state)
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
         if continuing:
@@ -182,12 +177,12 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             flow, recipe = self._continued()
         else:
             data = self._read(X, sample_weight, None, rng, continuing=False)
-            flow, recipe = self._candidates(data, initial_seed, rng)[0]
+            flow, recipe = self._candidates(data, initial_seed, rng, clock)[0]
         n_passes = getattr(self, "_n_passes", 0)
         started = Fitted(flow, data.all_to_train(), recipe)
         fitted = fit_flow(
             started,
-            replace(self._settings(started.data), max_iter=1),
+            replace(self._settings(started.data, clock.left), max_iter=1),
             (training_seed + n_passes) % 2**31,
             optimizer_state=getattr(self, "_optimizer_state", None),
         )
@@ -199,8 +194,9 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
 
     # -- read ---------------------------------------------------------------------------------
 
-    def _prepare(self, X, sample_weight, X_val, *, continuing: bool) -> Prepared:
+    def _prepare(self, X, sample_weight, X_val, clock: Clock) -> Prepared:
         """All of a fit before its training."""
+        continuing = self.warm_start and hasattr(self, "flow_")
         rng = check_random_state(self.random_state)
         # Drawn first: neither may depend on how many rows the split then permutes.
         initial_seed, training_seed = (int(seed) for seed in rng.randint(2**31 - 1, size=2))
@@ -211,7 +207,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         before = dict(vars(self))
         data = self._read(X, sample_weight, X_val, rng, continuing=continuing)
         candidates = (
-            [self._continued()] if continuing else self._candidates(data, initial_seed, rng)
+            [self._continued()] if continuing else self._candidates(data, initial_seed, rng, clock)
         )
         if not self.early_stopping:  # nothing to choose by
             candidates = candidates[:1]
@@ -260,7 +256,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
     # -- train --------------------------------------------------------------------------------
 
     def _trained(
-        self, prepared: Prepared, stage: Stage, share_of_time: float, progress: Progress
+        self, prepared: Prepared, stage: Stage, clock: Clock, progress: Progress
     ) -> Fitted:
         """Train the candidates, and choose."""
         data = prepared.data
@@ -268,10 +264,11 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             flow, recipe = prepared.candidates[0]
             return Fitted(flow, data, recipe)
         data = data if self.early_stopping else data.all_to_train()
-        settings = self._settings(data, share_of_time)
+        left = None if clock.left is None else clock.left / len(prepared.candidates)
+        settings = self._settings(data, left)
         return best_trained(replace(prepared, data=data), stage, settings, progress.after_epoch)
 
-    def _settings(self, data: FitData, share_of_time: float = 1.0) -> Settings:
+    def _settings(self, data: FitData, max_time: float | None) -> Settings:
         n, d = data.train.x.shape
         return Settings(
             max_iter=self.max_iter,
@@ -280,7 +277,7 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             weight_decay=self.weight_decay,
             n_iter_no_change=self.n_iter_no_change,
             tol=self.tol,
-            max_time=None if self.max_time is None else share_of_time * self.max_time,
+            max_time=max_time,
             noise=self._training_noise(data.train.n_effective, d),
             device=resolve_device(self.device),
             dtype=getattr(torch, self.dtype),

@@ -41,6 +41,7 @@ from skflow.starts.dimension_ranking import (
 from skflow.starts.factors import initialize_factors
 from skflow.starts.ranked_start import given_ranks, on_ranked_columns, on_ranked_directions
 from skflow.starts.start_recipe import Start
+from skflow.training.clock import Clock
 from skflow.training.fit import Fitted, fit_flow
 from skflow.transforms import Permutation
 
@@ -307,17 +308,19 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
 
     # -- the ranking that the cuts go by ------------------------------------------------------
 
-    def _oriented(self, start, plan, draw_rows, generator):
+    def _oriented(self, start, plan, draw_rows, generator, clock):
         rows, by = draw_rows(), self._ranks_by()
         if plan["directions"]:
             return on_ranked_directions(start, rows, by=by), plan
-        contribution = self._column_ranks(start, plan, rows, generator)
+        contribution = self._column_ranks(start, plan, rows, generator, clock)
         if plan["image_shape"] is None:
             return on_ranked_columns(start, contribution), plan
         alike = by in ("likelihood", "variance")
         return start, {**plan, "squeeze_orders": squeeze_orders_of(plan, contribution, alike=alike)}
 
-    def _column_ranks(self, start: Start, plan: dict, rows: Rows, generator) -> torch.Tensor:
+    def _column_ranks(
+        self, start: Start, plan: dict, rows: Rows, generator, clock: Clock
+    ) -> torch.Tensor:
         """One number per column, larger for those to keep."""
         d, by = rows.x.shape[1], self._ranks_by()
         if by == "random":
@@ -331,7 +334,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
         self._initialize(flow, rows, generator)
         data = FitData.plain(rows)
         share = self.pretrain_fraction / (1 + self.pretrain_fraction)
-        settings = self._settings(data, share)
+        settings = self._settings(data, None if clock.left is None else share * clock.left)
         pretrained = fit_flow(
             Fitted(flow, data),
             replace(settings, max_iter=ceil(self.pretrain_fraction * self.max_iter)),
@@ -355,10 +358,6 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
             if self._ranks_by() == "likelihood"
             else super()._prepared_by()
         )
-
-    def _share_of_time(self, *, continuing):
-        pretrains = self._ranks_by() == "likelihood" and not continuing
-        return 1 / (1 + self.pretrain_fraction) if pretrains else 1.0
 
     def _n_importance_samples(self):
         return self.n_importance_samples

@@ -70,7 +70,8 @@ class NormalizingFlow(NumericFlow):
     tol : float, default=1e-4
         Smallest improvement of the held-out score that counts, in nats.
     max_time : float, default=None
-        Seconds after which training stops with the best weights so far.
+        Seconds for all of `fit`: the choice of the start ends after half of them, at what it has
+        found; the training at the limit, with the best weights so far.
     warm_start : bool, default=False
         Whether `fit` goes on from the present weights. Then parameters that say how the model is
         built, not how it is trained, must be those it was built by.

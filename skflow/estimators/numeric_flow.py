@@ -17,6 +17,7 @@ from skflow.estimators.parameters import StartParameters
 from skflow.flow import Flow
 from skflow.starts.search import StartOptions, fit_start
 from skflow.starts.start_recipe import Start, StartRecipe
+from skflow.training.clock import Clock
 from skflow.transforms import Compose
 
 NOISE_ROWS = 5_000  # below, the training rows get noise
@@ -52,7 +53,12 @@ class NumericFlow(StartParameters, BaseFlow):
         """Set what learned layers take from the data; the default ones begin at the start."""
 
     def _oriented(
-        self, start: Start, plan: dict, draw_rows: Callable[[], Rows], generator: torch.Generator
+        self,
+        start: Start,
+        plan: dict,
+        draw_rows: Callable[[], Rows],
+        generator: torch.Generator,
+        clock: Clock,
     ) -> tuple[Start, dict]:
         """Turn the start, or complete the plan, by the rows; here as they are."""
         return start, plan
@@ -68,7 +74,7 @@ class NumericFlow(StartParameters, BaseFlow):
         return 0.1 * n_rows ** (-1 / (n_features + 4)) if n_rows < NOISE_ROWS else 0.0
 
     def _candidates(
-        self, data: FitData, seed: int, rng: np.random.RandomState
+        self, data: FitData, seed: int, rng: np.random.RandomState, clock: Clock
     ) -> list[tuple[Flow, dict]]:
         """Choose the start; for every plan put the learned transforms, as they begin, on top."""
         plans = self._plans(*data.shape)
@@ -76,7 +82,7 @@ class NumericFlow(StartParameters, BaseFlow):
         if on_all_rows:
             plans = plans[:1]
         generator = torch.Generator().manual_seed(seed)
-        options = StartOptions(*self._start_options(), self.max_mixture_components)
+        options = StartOptions(*self._start_options(), self.max_mixture_components, clock)
         start = fit_start(data, options, rng, generator, on_all_rows=on_all_rows)
 
         def draw_rows() -> Rows:
@@ -84,7 +90,7 @@ class NumericFlow(StartParameters, BaseFlow):
 
         started = []
         for plan in plans:
-            own, plan = self._oriented(copy.deepcopy(start), plan, draw_rows, generator)
+            own, plan = self._oriented(copy.deepcopy(start), plan, draw_rows, generator, clock)
             flow = own.put_under(partial(self._learned, plan, generator=generator))
             self._initialize(flow, draw_rows(), generator)
             started.append((flow, {"start": asdict(own.recipe), "plan": plan}))

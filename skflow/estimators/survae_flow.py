@@ -229,10 +229,10 @@ class SurVAEFlow(TableAnswers, BaseFlow):
     def _n_importance_samples(self):
         return self.n_importance_samples
 
-    def _candidates(self, data, seed, rng):
+    def _candidates(self, data, seed, rng, clock):
         if not self.early_stopping:
             data = replace(data, train=data.rows)
-        return [self._model.start(data, rng, torch.Generator().manual_seed(seed))]
+        return [self._model.start(data, rng, torch.Generator().manual_seed(seed), clock)]
 
     def _rebuilt_flow(self, recipe):
         values = dict(recipe["plan"])

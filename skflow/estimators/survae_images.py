@@ -31,7 +31,7 @@ class ImageModel(SurVAEModel):
         X, (n, d) = rows.x.numpy(), rows.x.shape
         return NoiseFloor(np.full(d, pixel_step(X)), ("continuous",) * d, np.arange(n))
 
-    def start(self, data, rng, generator):
+    def start(self, data, rng, generator, clock):
         """Marginal maps of the pixels, a Gaussian on top."""
         said, fit, values = self.estimator, data.train, data.rows.x.numpy()
         shape = check_image_shape(said.image_shape, values.shape[1])

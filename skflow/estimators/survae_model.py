@@ -13,6 +13,7 @@ from skflow.data.rows import Rows
 from skflow.data.table_schema import TableSchema
 from skflow.estimators.validation import check_numbers
 from skflow.flow import Flow
+from skflow.training.clock import Clock
 
 if TYPE_CHECKING:
     from skflow.estimators.survae_flow import SurVAEFlow
@@ -65,7 +66,7 @@ class SurVAEModel(ABC):
 
     @abstractmethod
     def start(
-        self, data: FitData, rng: np.random.RandomState, generator: torch.Generator
+        self, data: FitData, rng: np.random.RandomState, generator: torch.Generator, clock: Clock
     ) -> Candidate:
         """The flow as training finds it, and its recipe."""
 

@@ -16,7 +16,7 @@ class SetModel(SurVAEModel):
         """As of any table of numbers."""
         return find_noise_floor(rows.x.numpy())
 
-    def start(self, data, rng, generator):
+    def start(self, data, rng, generator, clock):
         """Points independent of each other, all of one mixture."""
         said, fit = self.estimator, data.train
         plan = PointSetPlan(

@@ -67,14 +67,14 @@ class TableModel(SurVAEModel):
         groups = table_groups(X, rows.weight_array(), numeric)
         return NoiseFloor(np.zeros(d), ("continuous",) * d, groups)
 
-    def start(self, data, rng, generator):
+    def start(self, data, rng, generator, clock):
         """A latent class model of the columns' scores."""
         said, (n_rows, _) = self.estimator, data.shape
         hidden = network_sizes(said.hidden_layer_sizes, n_rows)
         stated, rows = self._statements(), data.rows
         columns = plan_columns(rows.x.numpy(), said._schema, stated, rows.weight_array())
         plan = TablePlan(columns, stated.exchangeable, said.max_mixture_components, hidden)
-        start = choose_table_start(plan, data, rng, generator)
+        start = choose_table_start(plan, data, rng, generator, clock)
         plan = start.completed(plan)
         return start.flow(), self.recipe(plan, n_classes=plan.n_classes)
 

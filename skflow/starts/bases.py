@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from skflow.data.rows import Rows
 from skflow.distributions import FlowBase, GaussianMixture, StandardNormal, StudentT
-from skflow.starts.mixture_ladder import Clusters, MixtureLadder
+from skflow.starts.mixture_ladder import Clusters, MixtureLadder, any_clusters
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ def fit_mixture(base: GaussianMixture, z: Rows, options: FitOptions) -> bool:
     """Fit by expectation maximisation; False where there are too few separate rows."""
     clusters = Clusters(z, options.seed)
     ladder = MixtureLadder(clusters, len(base.means), options.regularisation, options.max_iter)
-    steps = list(ladder)
+    with any_clusters():
+        steps = list(ladder)
     if not steps or len(steps[-1]) < len(base.means):
         return False
     polished = ladder.polished(steps[-1])

@@ -8,7 +8,8 @@ their longest axes, and that from the clusters of k-means, which is scikit-learn
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +59,17 @@ class Components:
             mixture.upper.copy_(self.upper)
 
 
+@contextmanager
+def any_clusters() -> Iterator[None]:
+    """Say nothing of fewer separate rows than clusters.
+
+    Filters of warnings are of the whole process: enter this before threads begin, not in them.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
+
+
 class Clusters:
     """Rows as expectation maximisation takes them, and their clusters, each number of them once."""
 
@@ -76,14 +88,12 @@ class Clusters:
     def _found(self, k):
         seen = self.rows.evenly(CLUSTERED_ROWS)
         kmeans = KMeans(k, n_init=1, random_state=self._seed)
-        with warnings.catch_warnings():  # fewer separate rows than clusters
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            try:
-                kmeans.fit(seen.x.numpy(), sample_weight=seen.weight_array())
-            except ValueError:
-                return None
-            whole = len(seen) == len(self.rows)
-            labels = kmeans.labels_ if whole else kmeans.predict(self.rows.x.numpy())
+        try:
+            kmeans.fit(seen.x.numpy(), sample_weight=seen.weight_array())
+        except ValueError:
+            return None
+        whole = len(seen) == len(self.rows)
+        labels = kmeans.labels_ if whole else kmeans.predict(self.rows.x.numpy())
         return torch.as_tensor(labels).long()
 
 
@@ -101,11 +111,20 @@ class MixtureLadder:
         Added to variances, in units of the columns.
     max_iter : int
         Iterations of what is polished.
+    late : callable
+        Whether to end where one is: no further mixture is begun, no further iteration made.
     """
 
-    def __init__(self, clusters: Clusters, n_most: int, regularisation: float, max_iter: int):
+    def __init__(
+        self,
+        clusters: Clusters,
+        n_most: int,
+        regularisation: float,
+        max_iter: int,
+        late: Callable[[], bool] = lambda: False,
+    ):
         self.clusters, self.n_most = clusters, n_most
-        self.regularisation, self.max_iter = regularisation, max_iter
+        self.regularisation, self.max_iter, self._late = regularisation, max_iter, late
         few = clusters.rows.n_effective < SINGLE_PRECISION_ROWS
         self._race = RACE_ON_FEW_ROWS if few else RACE
 
@@ -116,7 +135,7 @@ class MixtureLadder:
         while current is not None:
             yield current
             k = min(2 * len(current), self.n_most)
-            if k == len(current) or k > len(rows):
+            if k == len(current) or k > len(rows) or self._late():
                 return
             starts = [_split(current, k - len(current), regularisation)]
             if (labels := self.clusters.labels(k)) is not None:
@@ -130,11 +149,16 @@ class MixtureLadder:
         return fit[0] if fit else None
 
     def _maximised(self, components, max_iter):
-        return maximised(self.clusters.rows, components, self.regularisation, max_iter)
+        rows, regularisation = self.clusters.rows, self.regularisation
+        return maximised(rows, components, regularisation, max_iter, self._late)
 
 
 def maximised(
-    rows: Rows, start: Components | None, regularisation: float, max_iter: int
+    rows: Rows,
+    start: Components | None,
+    regularisation: float,
+    max_iter: int,
+    late: Callable[[], bool] = lambda: False,
 ) -> tuple[Components, float] | None:
     """Expectation maximisation; the mixture and its log-density per row, None where it fails."""
     n = len(rows) if rows.weight is None else float(rows.weight.sum(dtype=torch.float64))
@@ -147,7 +171,7 @@ def maximised(
         )
         mean = log_prob / n
         current = _of_moments(current, sums, regularisation)
-        if abs(mean - last) < MIN_GAIN:
+        if abs(mean - last) < MIN_GAIN or late():
             break
         last = mean
     return (current, mean) if current is not None and math.isfinite(mean) else None

@@ -4,8 +4,9 @@ No single start wins. Odd marginals want a marginal map first, smooth correlated
 whitening alone, and both want as many mixture components as the rows support.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,9 +14,11 @@ import torch
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
-from skflow.starts.mixture_ladder import Clusters, Components, MixtureLadder
+from skflow.starts.mixture_ladder import Clusters, Components, MixtureLadder, any_clusters
 from skflow.starts.start_recipe import MIXTURE_ITERATIONS, Start, StartRecipe
+from skflow.training.clock import Clock
 from skflow.training.one_thread import one_thread
+from skflow.training.side_by_side import side_by_side
 from skflow.transforms import Compose
 
 KNOTS = (16, 64, 200)  # of the marginal map: coarse, medium, fine enough for boxes and atoms
@@ -29,6 +32,7 @@ SCREENING_COMPONENTS = 8
 SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
 N_FOLDS = 4
+SEARCH_SHARE = 0.5  # of the time that a fit may take
 N_FRONTS = 2  # that screening chooses
 WORTH_MIXING = 0.1  # nats
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
@@ -104,11 +108,17 @@ class _Space:
         return self._judged(recipe, fits)
 
     def climb(
-        self, n_most: int, regularisation: float, max_iter: int = MIXTURE_ITERATIONS
+        self,
+        n_most: int,
+        regularisation: float,
+        clock: Clock,
+        max_iter: int = MIXTURE_ITERATIONS,
     ) -> Candidate | None:
         """Double a mixture's components until the score falls twice; return the best, polished."""
+        late = partial(clock.past, SEARCH_SHARE)
         ladders = [
-            MixtureLadder(fold.clusters, n_most, regularisation, max_iter) for fold in self.folds
+            MixtureLadder(fold.clusters, n_most, regularisation, max_iter, late)
+            for fold in self.folds
         ]
 
         def judged(fits):
@@ -131,8 +141,8 @@ class _Space:
                 best, best_fits, falls = candidate, fits, 0
             elif (falls := falls + 1) == 2:
                 break
-        if best is None:
-            return None
+        if best is None or late():
+            return best
         more = judged([one.polished(fit) for one, fit in zip(ladders, best_fits, strict=True)])
         return more if more and more.score > best.score else best
 
@@ -199,11 +209,14 @@ class StartOptions:
     base : {"auto", "normal", "mixture", "student_t"}
     max_components : int
         Most components a mixture may have.
+    clock : Clock
+        Of the fit; the search may take `SEARCH_SHARE` of its time.
     """
 
     start: str = "auto"
     base: str = "auto"
     max_components: int = 32
+    clock: Clock = field(default_factory=Clock)
 
 
 def choose_start(
@@ -212,7 +225,8 @@ def choose_start(
     """Fit the candidates that the options allow; return the best on held-out rows.
 
     Few rows and components screen the fixed maps. Those of the best two, and the plain one whatever
-    screening says, are then climbed on all rows: what is chosen is the best of what was fitted.
+    screening says, are then climbed on all rows: what is chosen is the best of what was fitted, or
+    of what was screened where time is short.
 
     Parameters
     ----------
@@ -225,14 +239,27 @@ def choose_start(
     n, d = folds[0][0].n_effective, folds[0][0].x.shape[1]
     seed = int(rng.randint(2**31 - 1))
     recipes = spaces_to_try(options.start, n, d, bounded=bounds is not None)
+    plain = StartRecipe(d, bounded=bounds is not None)
 
-    def spaces(folds, recipes):
-        return [_Space(recipe, folds, bounds, seed) for recipe in recipes]
+    def in_time(work: Callable, candidates: Sequence) -> list:
+        """The results of all, the first one at least, that are begun in time."""
+
+        @one_thread()
+        def worked(candidate):
+            late = candidate is not candidates[0] and options.clock.past(SEARCH_SHARE)
+            return None if late else work(candidate)
+
+        with any_clusters():
+            found = side_by_side(worked, candidates)
+        return [one for one in found if one is not None]
+
+    def of_base(base):
+        return in_time(lambda recipe: _Space(recipe, folds, bounds, seed).try_base(base), recipes)
 
     if options.base not in ("auto", "mixture"):
-        return _best(space.try_base(options.base) for space in spaces(folds, recipes))
+        return _best(of_base(options.base))
     if options.base == "auto" and d > MAX_MIXTURE_FEATURES:
-        return _best(space.try_base("normal") for space in spaces(folds, recipes))
+        return _best(of_base("normal"))
 
     # On a small table a space may need its sixteen components to shine: there screening is whole.
     most = min(options.max_components, max(1, n // (ROWS_PER_MEAN * (d + 1))))
@@ -240,26 +267,30 @@ def choose_start(
     strong = small and most <= SCREENING_COMPONENTS
     usual = STRONG_REGULARISATION[1] if strong else StartRecipe.regularisation
     some = [(fit[rng.permutation(len(fit))[:SCREENING_ROWS]], judge) for fit, judge in folds]
-    screened = []
-    for space in spaces(folds if small else some, recipes):
+
+    def screen(recipe: StartRecipe) -> tuple[_Space, Candidate] | None:
+        space = _Space(recipe, folds if small else some, bounds, seed)
         first = most if small else min(SCREENING_COMPONENTS, most)
-        mixture = space.climb(first, usual, SCREENING_ITERATIONS)
+        mixture = space.climb(first, usual, options.clock, SCREENING_ITERATIONS)
         normal = space.try_base("normal") if options.base == "auto" else None
-        if mixture or normal:
-            screened.append((space, _best([mixture, normal])))
+        return (space, _best([mixture, normal])) if mixture or normal else None
+
+    screened = in_time(screen, recipes)
     screened.sort(key=lambda pair: _worth(pair[1]), reverse=True)
-    plain = StartRecipe(d, bounded=bounds is not None)
+    if screened and options.clock.past(SEARCH_SHARE):
+        return _best([candidate for _, candidate in screened], _worth)
     fronts = [
         space for i, (space, _) in enumerate(screened) if i < N_FRONTS or space.recipe == plain
     ]
-    if not small:
-        fronts = spaces(folds, [space.recipe for space in fronts])
-
     regularisations = sorted({usual, *STRONG_REGULARISATION}) if small else [usual]
-    finalists = []
-    for space in fronts:
-        finalists += [space.climb(most, regularisation) for regularisation in regularisations]
-        finalists += [space.try_base("normal")] if options.base == "auto" else []
+
+    def finish(space: _Space) -> list[Candidate | None]:
+        if not small:
+            space = _Space(space.recipe, folds, bounds, seed)
+        found = [space.climb(most, by, options.clock) for by in regularisations]
+        return [*found, space.try_base("normal")] if options.base == "auto" else found
+
+    finalists = [candidate for found in in_time(finish, fronts) for candidate in found]
     return _best(finalists, _worth)
 
 
@@ -276,7 +307,9 @@ def unjudged_recipe(options: StartOptions, n: int, d: int, *, bounded: bool) -> 
     return recipe
 
 
-@one_thread()
+fitted_alone = one_thread()(StartRecipe.fit)
+
+
 def fit_start(
     data: FitData,
     options: StartOptions,
@@ -291,7 +324,7 @@ def fit_start(
     one_candidate = options.start == "standard" and options.base not in ("auto", "mixture")
     if data.held_out is None or one_candidate:
         only = unjudged_recipe(options, *data.shape, bounded=bounds is not None)
-        return only.fit(data.spread(to_fit, generator), bounds, rng)
+        return fitted_alone(only, data.spread(to_fit, generator), bounds, rng)
     # A tenth of a small table is too little to choose by; its folds are all of it.
     by_folds = n < SMALL_TABLE and not data.given
     if by_folds:
@@ -300,5 +333,5 @@ def fit_start(
         folds = [(data.spread(data.train, generator), data.spread(data.held_out, generator))]
     chosen = choose_start(folds, options, bounds, rng)
     if by_folds or on_all_rows:
-        return chosen.recipe.fit(data.spread(to_fit, generator), bounds, rng)
+        return fitted_alone(chosen.recipe, data.spread(to_fit, generator), bounds, rng)
     return chosen.first_fit

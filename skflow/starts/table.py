@@ -18,7 +18,8 @@ from skflow.distributions.normal import LOG_SQRT_2PI
 from skflow.distributions.score_mixture import log_normal_mass
 from skflow.flow import Flow
 from skflow.kernels.moments import weighted_moments
-from skflow.starts.search import KNOTS, ROWS_PER_KNOT
+from skflow.starts.search import KNOTS, ROWS_PER_KNOT, SEARCH_SHARE
+from skflow.training.clock import Clock
 from skflow.training.one_thread import one_thread
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.column_edges import (
@@ -186,11 +187,13 @@ class _Candidates:
         # Rows outside the bounds or of unseen kinds say nothing about the number of classes.
         return judge.mean(scores.clamp_min(-1e6))
 
-    def climb(self, most: int) -> tuple[float, int]:
+    def climb(self, most: int, clock: Clock) -> tuple[float, int]:
         """Double the classes until that is not worth it, twice: the best score and number."""
         best, falls, k = (-np.inf, 1), 0, 1
         n_distinct = len(self.codes[:SCREENING_ROWS])
         while k <= min(most, n_distinct) and falls < 2:
+            if k > 1 and clock.past(SEARCH_SHARE):
+                break
             score = self.fit(k, SCREENING_ROWS, ITERATIONS).score
             better = score > best[0] + WORTH_DOUBLING * (k > 1)
             best, falls = ((score, k), 0) if better else (best, falls + 1)
@@ -208,7 +211,11 @@ def spread_cells(ends: Tensor, rng) -> Tensor:
 
 @one_thread()
 def choose_table_start(
-    plan: TablePlan, data: FitData, rng: np.random.RandomState, generator: torch.Generator
+    plan: TablePlan,
+    data: FitData,
+    rng: np.random.RandomState,
+    generator: torch.Generator,
+    clock: Clock,
 ) -> TableStart:
     """Choose the marginal scores and the number of classes on held-out rows.
 
@@ -219,6 +226,8 @@ def choose_table_start(
     data : FitData
         All rows say which levels and cells there are. Without held-out rows there is one class.
     rng, generator
+    clock : Clock
+        Of the fit. Where time is short, columns are taken as they are, or fewer classes tried.
     """
     rows, fit, judge, groups = data.rows, data.train, data.held_out, plan.groups
     opened = rows.x
@@ -226,7 +235,7 @@ def choose_table_start(
         opened = ExchangeableColumns(groups).double().initialize(rows.x, rows.weight)
     plain = with_edges(plan.columns, opened, rows.weight)
     spaces = [_Candidates(plain, groups, fit, judge, rng)]
-    if judge is not None:
+    if judge is not None and not clock.past(SEARCH_SHARE):
         curved = with_splines(plain, opened, rng, rows.weight)
         if curved != plain:
             spaces.append(_Candidates(curved, groups, fit, judge, rng))
@@ -234,6 +243,6 @@ def choose_table_start(
     # Circles are no part of the classes: where there is nothing else, one class is all.
     fed = fit.n_effective // (ROWS_PER_MEAN * n_numbers)
     most = 1 if judge is None or n_numbers == 1 else max(1, min(plan.n_classes, fed))
-    climbed = [(*space.climb(most), space) for space in spaces]
+    climbed = [(*space.climb(most, clock), space) for space in spaces]
     _, n_classes, best = max(climbed, key=lambda entry: entry[0])
     return best.fit(n_classes, FINAL_ROWS, FINAL_ITERATIONS, plan.hidden_layer_sizes, generator)

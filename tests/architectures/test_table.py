@@ -10,6 +10,7 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import FitData
 from skflow.data.rows import Rows
 from skflow.starts.table import choose_table_start
+from skflow.training.clock import Clock
 from tests.contract.table import generator
 
 
@@ -26,7 +27,7 @@ def test_a_completed_plan_builds_the_flow_again():
     ]
     rows = Rows(torch.tensor(x))
     plan = TablePlan(columns, [[3, 4]], 4, [8, 8])
-    start = choose_table_start(plan, FitData.plain(rows[50:], rows[:50]), r, generator())
+    start = choose_table_start(plan, FitData.plain(rows[50:], rows[:50]), r, generator(), Clock())
     completed = start.completed(plan)
     assert completed.n_classes > 1
     assert completed.columns[1].edges

@@ -23,6 +23,7 @@ from skflow.starts.factors import fit_factors
 from skflow.starts.search import StartOptions, _Space, choose_start, make_folds, spaces_to_try
 from skflow.starts.start_recipe import StartRecipe
 from skflow.starts.table import choose_table_start
+from skflow.training.clock import Clock
 from skflow.transforms import Factors
 from tests.contract.table import randomise
 
@@ -216,7 +217,7 @@ def test_a_table_starts_as_from_repeated_rows():
     def start(rows):
         rng, generator = np.random.RandomState(0), torch.Generator().manual_seed(0)
         plan = TablePlan(plans, [], 1, (4,))
-        return choose_table_start(plan, FitData.plain(rows), rng, generator).flow().eval()
+        return choose_table_start(plan, FitData.plain(rows), rng, generator, Clock()).flow().eval()
 
     weighted = start(Rows(torch.tensor(table), WEIGHT))
     repeated = start(Rows(torch.tensor(table.repeat(COUNTS, axis=0)), None))

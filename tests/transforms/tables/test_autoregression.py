@@ -16,6 +16,7 @@ from skflow.data.repeated_rows import in_rows
 from skflow.data.rows import Rows
 from skflow.distributions.score_mixture import wrapped
 from skflow.starts.table import choose_table_start, with_edges
+from skflow.training.clock import Clock
 from skflow.transforms.noise import fresh_draw, fresh_noise
 from skflow.transforms.tables.autoregression import TableAutoregression
 from skflow.transforms.tables.density import TableDensity
@@ -704,7 +705,7 @@ def start_of(x, plans, groups=(), judge=True, max_classes=4, weight=None, seed=0
     cut = len(x) // 4 if judge else 0
     data = replace(FitData.plain(rows[cut:], rows[:cut] if judge else None), rows=rows)
     plan = TablePlan(plans, groups, max_classes, (8, 8))
-    return choose_table_start(plan, data, np.random.RandomState(seed), generator(seed))
+    return choose_table_start(plan, data, np.random.RandomState(seed), generator(seed), Clock())
 
 
 def test_whole_numbers_of_a_wide_range_are_scored_alike_in_both_precisions():
