@@ -206,8 +206,9 @@ def _of_labels(rows, labels, k, regularisation):
     """Of rows that are dealt out."""
     x = rows.x.double()
     weight = x.new_ones(len(x)) if rows.weight is None else rows.weight.double()
+    weighted = x if rows.weight is None else x * weight[:, None]
     sizes = x.new_zeros(k).index_add_(0, labels, weight) + LEAST_ROWS
-    means = x.new_zeros(k, x.shape[1]).index_add_(0, labels, x * weight[:, None]) / sizes[:, None]
+    means = x.new_zeros(k, x.shape[1]).index_add_(0, labels, weighted) / sizes[:, None]
     covariances = []
     for label in range(k):
         own = labels == label

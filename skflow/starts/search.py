@@ -268,25 +268,26 @@ def choose_start(
     usual = STRONG_REGULARISATION[1] if strong else StartRecipe.regularisation
     some = [(fit[rng.permutation(len(fit))[:SCREENING_ROWS]], judge) for fit, judge in folds]
 
-    def screen(recipe: StartRecipe) -> tuple[_Space, Candidate] | None:
+    spaces: dict[StartRecipe, _Space] = {}
+
+    def screen(recipe: StartRecipe) -> tuple[StartRecipe, Candidate] | None:
         space = _Space(recipe, folds if small else some, bounds, seed)
+        if small:  # of many rows it is a copy
+            spaces[recipe] = space
         first = most if small else min(SCREENING_COMPONENTS, most)
         mixture = space.climb(first, usual, options.clock, SCREENING_ITERATIONS)
         normal = space.try_base("normal") if options.base == "auto" else None
-        return (space, _best([mixture, normal])) if mixture or normal else None
+        return (recipe, _best([mixture, normal])) if mixture or normal else None
 
     screened = in_time(screen, recipes)
     screened.sort(key=lambda pair: _worth(pair[1]), reverse=True)
     if screened and options.clock.past(SEARCH_SHARE):
         return _best([candidate for _, candidate in screened], _worth)
-    fronts = [
-        space for i, (space, _) in enumerate(screened) if i < N_FRONTS or space.recipe == plain
-    ]
+    fronts = [recipe for i, (recipe, _) in enumerate(screened) if i < N_FRONTS or recipe == plain]
     regularisations = sorted({usual, *STRONG_REGULARISATION}) if small else [usual]
 
-    def finish(space: _Space) -> list[Candidate | None]:
-        if not small:
-            space = _Space(space.recipe, folds, bounds, seed)
+    def finish(recipe: StartRecipe) -> list[Candidate | None]:
+        space = spaces.get(recipe) or _Space(recipe, folds, bounds, seed)
         found = [space.climb(most, by, options.clock) for by in regularisations]
         return [*found, space.try_base("normal")] if options.base == "auto" else found
 
