@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skflow.data.parquet import is_parquet
+
 
 def is_frame(X) -> bool:
     """Whether ``X`` is a pandas DataFrame, or as good as one."""
@@ -18,8 +20,13 @@ def as_table(X):
     Raises
     ------
     ValueError
-        If ``X`` is a Series or a LazyFrame.
+        If ``X`` is a Series, a LazyFrame or a file.
     """
+    if is_parquet(X):
+        raise ValueError(
+            f"Expected rows in memory, got {X!r}; read them first, as with pandas.read_parquet. "
+            "score_samples, score, decision_function and predict take files as they are."
+        )
     if type(X).__name__ == "LazyFrame":
         raise ValueError("Expected a DataFrame, got a LazyFrame; use X.collect().")
     X = unmasked(X)

@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skflow.data.rows import Rows
+from skflow.data.stored import by_blocks, is_stored
 from skflow.data.table_schema import TableSchema
 from skflow.data.tables import as_table, is_frame, plain_array
 from skflow.estimators.validation import check_count, check_finite, check_numbers, check_weight
@@ -109,9 +110,12 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
 
     def _chunks(self, n: int):
         """Slices of rows, within scikit-learn's ``working_memory``."""
+        return gen_batches(n, self._chunk_rows())
+
+    def _chunk_rows(self) -> int:
         memory = get_config()["working_memory"] * 2**20
         rows = int(memory / (CHUNK_BYTES * self.n_features_in_ * torch.get_num_threads()))
-        return gen_batches(n, max(1, min(rows, CHUNK_ROWS)))
+        return max(1, min(rows, CHUNK_ROWS))
 
     def _device(self) -> torch.device:
         return next(iter(self.flow_.state_dict().values())).device
@@ -121,7 +125,10 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), path or pyarrow.dataset.Dataset
+            A path is that of a Parquet file or of a folder of them. Such rows, and those of a
+            `numpy.memmap`, are read a block at a time, as by `score`, `decision_function` and
+            `predict`. Columns are found by their names, if they had some in `fit`.
 
         Returns
         -------
@@ -130,6 +137,9 @@ class FlowAnswers(ClassNamePrefixFeaturesOutMixin, TransformerMixin, OutlierMixi
             ``exact_``, else a lower bound in expectation over the draws, which all rows share.
         """
         check_is_fitted(self)
+        if is_stored(X):
+            columns = getattr(self, "feature_names_in_", self.n_features_in_)
+            return by_blocks(self.score_samples, X, columns, self._chunk_rows())
         return self._score_rows(self._read_rows(X, reset=False))
 
     def score(self, X, y=None, sample_weight=None):
