@@ -65,6 +65,26 @@ def self_normalizing(name: str, tasks: str, columns=SELF, task_label: str = "") 
 
 
 SPEED = ("ours_seconds", "peer_seconds", "ratio", "ratio_q25", "ratio_q75")
+SCORES = (
+    "rows:d",
+    "rows_per_second:d",
+    "memory_rows_per_second:d",
+    "ratio",
+    "resident_mib:d",
+    "memory_resident_mib:d",
+)
+FITS = (
+    "rows:d",
+    "nats",
+    "gmm_nats",
+    "fit_seconds:d",
+    "to_gmm:d",
+    "gmm_seconds:d",
+    "epochs:d",
+    "resident_mib:d",
+    "gmm_resident_mib:d",
+    "gmm_note:s",
+)
 TOY = ("test_nats", "minus_truth", "exact:yes", "bound_gap", "epochs:d", "seconds")
 DIGIT = ("test_nats", "start", "latent:d", "epochs:d", "seconds", "note:s")
 IMAGE = (
@@ -91,6 +111,8 @@ POINTS = (
 VIEWS = (
     *DENSITY_VIEWS,
     View("speed", "speed", lines("ours / peer", SPEED, task_label="task")),
+    View("scale_score", "scale", lines("from", SCORES), "score"),
+    View("scale_fit", "scale", lines("fit", FITS), "fit"),
     View("steps", "steps", steps, "cpu, *"),
     self_normalizing("self_normalizing_gaussian", "gaussian"),
     self_normalizing("self_normalizing_mixture", "mixture"),
