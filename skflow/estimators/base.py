@@ -38,6 +38,7 @@ from skflow.training.staged_fit import Prepared, Stage
 from skflow.training.state import Epoch
 
 ROUNDING = 1e-12  # of a score, relative to its size
+PATIENT_ROWS = 5_000  # below, a part that is held out is so small that its score wavers for long
 RISING = 0.02  # nats within n_iter_no_change epochs that are worth a warning at max_iter
 
 
@@ -275,13 +276,18 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
             batch_size=self._rows_per_step(n),
             learning_rate_init=self._learning_rate(),
             weight_decay=self.weight_decay,
-            n_iter_no_change=self.n_iter_no_change,
+            n_iter_no_change=self._patience(n),
             tol=self.tol,
             max_time=max_time,
             noise=self._training_noise(data.train.n_effective, d),
             device=resolve_device(self.device),
             dtype=getattr(torch, self.dtype),
         )
+
+    def _patience(self, n: int) -> int:
+        if self.n_iter_no_change != "auto":
+            return int(self.n_iter_no_change)
+        return 10 if n < PATIENT_ROWS else 5
 
     def _rows_per_step(self, n: int) -> int:
         if self.batch_size != "auto":
@@ -358,7 +364,8 @@ class BaseFlow(SharedParameters, FlowAnswers, ArrayState, CallbackSupportMixin, 
         if held_out is None or len(outcome.history) < self.max_iter:
             return False
         scores = [outcome.start_score, *(epoch.validation_score for epoch in outcome.history)]
-        gain = outcome.best_score - max(scores[: -self.n_iter_no_change] or scores[:1])
+        patience = self._patience(len(fitted.data.train))
+        gain = outcome.best_score - max(scores[:-patience] or scores[:1])
         if not gain > RISING:
             return False
         return gain > held_out.standard_error(torch.as_tensor(self._score_rows(held_out.x.numpy())))

@@ -64,9 +64,10 @@ class NormalizingFlow(NumericFlow):
     validation_fraction : float, default=0.1
         Share of the rows held out, at least five rows. Below 20 rows nothing is held out and the
         flow stays at its start.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or "auto", default="auto"
         Epochs without improvement after which the step is cut; a third of them from the first cut
-        on. A cut that brings nothing is the last, as is the second.
+        on. A cut that brings nothing is the last, as is the second. "auto" is 5 from 5,000 training
+        rows on, else 10.
     tol : float, default=1e-4
         Smallest improvement of the held-out score that counts, in nats.
     max_time : float, default=None

@@ -36,7 +36,7 @@ class SharedParameters:
     weight_decay: float = 1e-4
     early_stopping: bool = True
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
+    n_iter_no_change: int | str = "auto"
     tol: float = 1e-4
     max_time: float | None = None
     warm_start: bool = False
@@ -69,7 +69,7 @@ class SharedParameters:
         "weight_decay": [NonNegative],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [AtLeastOne],
+        "n_iter_no_change": [AtLeastOne, Auto],
         "tol": [NonNegative],
         "max_time": [Positive, None],
         "warm_start": ["boolean"],

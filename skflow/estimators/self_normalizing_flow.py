@@ -109,7 +109,7 @@ class SelfNormalizingFlow(ImageFlow):
         See `NormalizingFlow`.
     early_stopping : bool, default=True
     validation_fraction : float, default=0.1
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int or "auto", default=5
     tol : float, default=1e-3
     max_time : float, default=None
     warm_start : bool, default=False
@@ -174,7 +174,7 @@ best_score_, history_, exact_, bound_gap_, noise_floor_, bounds_, offset_
     inverse: str = "exact"
     max_iter: int = 30
     learning_rate_init: float | str = "auto"
-    n_iter_no_change: int = 5
+    n_iter_no_change: int | str = 5
     tol: float = 1e-3
 
     _may_change: ClassVar[frozenset[str]] = ImageFlow._may_change | {

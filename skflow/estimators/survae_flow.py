@@ -77,7 +77,7 @@ class SurVAEFlow(TableAnswers, BaseFlow):
     weight_decay : float, default=1e-4
     early_stopping : bool, default=True
     validation_fraction : float, default=0.1
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or "auto", default="auto"
     tol : float, default=1e-4
     max_time : float, default=None
     warm_start : bool, default=False

@@ -13,13 +13,12 @@ import torch
 
 from skflow.data.fit_data import Bounds, FitData
 from skflow.data.rows import Rows
-from skflow.distributions import Distribution
-from skflow.starts.mixture_ladder import Clusters, Components, MixtureLadder, any_clusters
-from skflow.starts.start_recipe import MIXTURE_ITERATIONS, Start, StartRecipe
+from skflow.starts.mixture_ladder import any_clusters
+from skflow.starts.space import SCREENING_ITERATIONS, Candidate, Fold, Space
+from skflow.starts.start_recipe import Start, StartRecipe
 from skflow.training.clock import Clock
 from skflow.training.one_thread import one_thread
 from skflow.training.side_by_side import side_by_side
-from skflow.transforms import Compose
 
 KNOTS = (16, 64, 200)  # of the marginal map: coarse, medium, fine enough for boxes and atoms
 ROWS_PER_KNOT = 4
@@ -27,17 +26,14 @@ SHRINKAGES = (1e-6, None)  # next to none (collinear columns need it), and Ledoi
 MAX_MIXTURE_FEATURES = 256  # beyond, d^2 numbers per component are no start but a burden
 ROWS_PER_MEAN = 4  # for every number in a component's mean: fewer, and a component is a spike
 SCREENING_ROWS = 4_000
-JUDGED_AT_ONCE = 4_096
 SCREENING_COMPONENTS = 8
-SCREENING_ITERATIONS = 25
 SMALL_TABLE = 3_000  # below it: folds in place of one held-out part, and regularised mixtures
 N_FOLDS = 4
+SCREENING_FOLDS = 1  # of these
 SEARCH_SHARE = 0.5  # of the time that a fit may take
 N_FRONTS = 2  # that screening chooses
 WORTH_MIXING = 0.1  # nats
 STRONG_REGULARISATION = (1e-2, 1e-1, 0.3)
-
-Fold = tuple[Rows, Rows]  # rows to fit to, rows to judge by
 
 
 def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
@@ -55,105 +51,6 @@ def make_folds(rows: Rows, rng: np.random.RandomState) -> list[Fold]:
         (rows[np.concatenate([p for p in parts if p is not part])], rows[part])
         for part in parts[:N_FOLDS]
     ]
-
-
-@dataclass
-class Candidate:
-    """A recipe, its held-out score, and its fit to the first fold."""
-
-    recipe: StartRecipe
-    score: float
-    first_fit: Start
-
-
-@dataclass
-class _EncodedFold:
-    fixed: Compose
-    z: Rows
-    clusters: Clusters
-    judge: Rows
-    z_judge: torch.Tensor
-    contribution: torch.Tensor
-
-    @property
-    def judged_weight(self) -> float:
-        """Of this fold's score among the others: weighted folds differ in size."""
-        return 1.0 if self.judge.weight is None else float(self.judge.weight.sum())
-
-    def score(self, base: Distribution) -> float:
-        with torch.no_grad():
-            scores = torch.cat([base.log_prob(part) for part in self.z_judge.split(JUDGED_AT_ONCE)])
-        return self.judge.mean(scores + self.contribution)
-
-
-class _Space:
-    """One choice of fixed maps: the folds' images under them, and the bases tried there."""
-
-    def __init__(self, recipe: StartRecipe, folds: list[Fold], bounds: Bounds, seed: int):
-        self.recipe, self.seed = recipe, seed
-        self.folds = []
-        for fit_rows, judge in folds:
-            fixed = recipe.make_fixed(bounds)
-            z = fixed.initialize(fit_rows.x, fit_rows.weight)
-            with torch.no_grad():
-                z_judge, contribution = fixed(judge.x)
-            encoded = Rows(z, fit_rows.weight)
-            clusters = Clusters(encoded, seed)
-            self.folds.append(_EncodedFold(fixed, encoded, clusters, judge, z_judge, contribution))
-
-    def try_base(self, base: str) -> Candidate | None:
-        """Fit a base on every fold; None where it cannot be fitted or scored."""
-        recipe = replace(self.recipe, base=base)
-        fits = [recipe.fit_base(fold.z, self.seed) for fold in self.folds]
-        return self._judged(recipe, fits)
-
-    def climb(
-        self,
-        n_most: int,
-        regularisation: float,
-        clock: Clock,
-        max_iter: int = MIXTURE_ITERATIONS,
-    ) -> Candidate | None:
-        """Double a mixture's components until the score falls twice; return the best, polished."""
-        late = partial(clock.past, SEARCH_SHARE)
-        ladders = [
-            MixtureLadder(fold.clusters, n_most, regularisation, max_iter, late)
-            for fold in self.folds
-        ]
-
-        def judged(fits):
-            if None in fits:
-                return None
-            recipe = replace(
-                self.recipe,
-                base="mixture",
-                n_mixture_components=len(fits[0]),
-                regularisation=regularisation,
-            )
-            return self._judged(recipe, [components.module() for components in fits])
-
-        best: Candidate | None = None
-        best_fits: tuple[Components, ...] = ()
-        falls = 0
-        for fits in zip(*ladders, strict=False):
-            candidate = judged(fits)
-            if candidate is not None and (best is None or candidate.score > best.score):
-                best, best_fits, falls = candidate, fits, 0
-            elif (falls := falls + 1) == 2:
-                break
-        if best is None or late():
-            return best
-        more = judged([one.polished(fit) for one, fit in zip(ladders, best_fits, strict=True)])
-        return more if more and more.score > best.score else best
-
-    def _judged(self, recipe, fits) -> Candidate | None:
-        if None in fits:
-            return None
-        scores = [fold.score(base) for fold, base in zip(self.folds, fits, strict=True)]
-        score = float(np.average(scores, weights=[fold.judged_weight for fold in self.folds]))
-        if not np.isfinite(score):
-            return None
-        return Candidate(recipe, score, Start(recipe, self.folds[0].fixed, fits[0]))
 
 
 def _worth(candidate: Candidate) -> float:
@@ -241,20 +138,22 @@ def choose_start(
     recipes = spaces_to_try(options.start, n, d, bounded=bounds is not None)
     plain = StartRecipe(d, bounded=bounds is not None)
 
+    late = partial(options.clock.past, SEARCH_SHARE)
+
     def in_time(work: Callable, candidates: Sequence) -> list:
         """The results of all, the first one at least, that are begun in time."""
 
         @one_thread()
         def worked(candidate):
-            late = candidate is not candidates[0] and options.clock.past(SEARCH_SHARE)
-            return None if late else work(candidate)
+            begun = candidate is candidates[0] or not late()
+            return work(candidate) if begun else None
 
         with any_clusters():
             found = side_by_side(worked, candidates)
         return [one for one in found if one is not None]
 
     def of_base(base):
-        return in_time(lambda recipe: _Space(recipe, folds, bounds, seed).try_base(base), recipes)
+        return in_time(lambda recipe: Space(recipe, folds, bounds, seed).try_base(base), recipes)
 
     if options.base not in ("auto", "mixture"):
         return _best(of_base(options.base))
@@ -268,28 +167,28 @@ def choose_start(
     usual = STRONG_REGULARISATION[1] if strong else StartRecipe.regularisation
     some = [(fit[rng.permutation(len(fit))[:SCREENING_ROWS]], judge) for fit, judge in folds]
 
-    spaces: dict[StartRecipe, _Space] = {}
+    spaces: dict[StartRecipe, Space] = {}
 
     def screen(recipe: StartRecipe) -> tuple[StartRecipe, Candidate] | None:
-        space = _Space(recipe, folds if small else some, bounds, seed)
+        space = Space(recipe, folds if small else some, bounds, seed)
         if small:  # of many rows it is a copy
             spaces[recipe] = space
         first = most if small else min(SCREENING_COMPONENTS, most)
-        mixture = space.climb(first, usual, options.clock, SCREENING_ITERATIONS)
-        normal = space.try_base("normal") if options.base == "auto" else None
+        mixture = space.climb(first, [usual], late, SCREENING_ITERATIONS, SCREENING_FOLDS)
+        normal = space.try_base("normal", SCREENING_FOLDS) if options.base == "auto" else None
         return (recipe, _best([mixture, normal])) if mixture or normal else None
 
     screened = in_time(screen, recipes)
     screened.sort(key=lambda pair: _worth(pair[1]), reverse=True)
-    if screened and options.clock.past(SEARCH_SHARE):
+    if screened and late():
         return _best([candidate for _, candidate in screened], _worth)
     fronts = [recipe for i, (recipe, _) in enumerate(screened) if i < N_FRONTS or recipe == plain]
-    regularisations = sorted({usual, *STRONG_REGULARISATION}) if small else [usual]
+    others = [one for one in STRONG_REGULARISATION if small and one != usual]
 
     def finish(recipe: StartRecipe) -> list[Candidate | None]:
-        space = spaces.get(recipe) or _Space(recipe, folds, bounds, seed)
-        found = [space.climb(most, by, options.clock) for by in regularisations]
-        return [*found, space.try_base("normal")] if options.base == "auto" else found
+        space = spaces.get(recipe) or Space(recipe, folds, bounds, seed)
+        mixture = space.climb(most, [usual, *others], late)
+        return [mixture, space.try_base("normal") if options.base == "auto" else None]
 
     finalists = [candidate for found in in_time(finish, fronts) for candidate in found]
     return _best(finalists, _worth)

@@ -5,9 +5,12 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.exceptions import DataConversionWarning
 
-from skflow import FunnelFlow
+from skflow import FunnelFlow, NormalizingFlow
+from skflow.data.fit_data import FitData
+from skflow.data.rows import Rows
 from tests.contract.estimators import ESTIMATORS, in_three_columns
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -195,3 +198,10 @@ def test_the_row_at_the_threshold_and_its_equals_are_inliers(name, n_times):
     at = np.flatnonzero(scores == lowest[6])
     one = rows.iloc[at[:1]] if isinstance(rows, pd.DataFrame) else rows[at[:1]]
     assert flow.predict(one) == 1
+
+
+@pytest.mark.parametrize(("n", "expected"), [(4_999, 10), (5_000, 5)])
+def test_patience_is_for_few_rows(n, expected):
+    rows = FitData.plain(Rows(torch.zeros(n, 2)))
+    assert NormalizingFlow()._settings(rows, None).n_iter_no_change == expected
+    assert NormalizingFlow(n_iter_no_change=3)._settings(rows, None).n_iter_no_change == 3

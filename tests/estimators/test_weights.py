@@ -20,7 +20,8 @@ from skflow.data.column_plan import ColumnPlan
 from skflow.data.fit_data import FitData, split_rows
 from skflow.data.rows import Rows
 from skflow.starts.factors import fit_factors
-from skflow.starts.search import StartOptions, _Space, choose_start, make_folds, spaces_to_try
+from skflow.starts.search import StartOptions, choose_start, make_folds, spaces_to_try
+from skflow.starts.space import Space
 from skflow.starts.start_recipe import StartRecipe
 from skflow.starts.table import choose_table_start
 from skflow.training.clock import Clock
@@ -154,8 +155,8 @@ def test_the_mixture_of_a_start_is_that_of_weighted_rows():
     other = recipe.fit(Rows(REPEATED, None), None, np.random.RandomState(0)).base
     for name, value in base.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], **CLOSE)
-    space = _Space(recipe, [(Rows(ROWS, WEIGHT), Rows(ROWS, WEIGHT))], None, 0)
-    tried = space.climb(1, recipe.regularisation).first_fit.base
+    space = Space(recipe, [(Rows(ROWS, WEIGHT), Rows(ROWS, WEIGHT))], None, 0)
+    tried = space.climb(1, [recipe.regularisation], lambda: False).first_fit.base
     torch.testing.assert_close(tried.means, other.means, **CLOSE)
 
 
@@ -163,8 +164,8 @@ def test_scores_of_folds_count_by_the_weight_they_judge():
     recipe = spaces_to_try("standard", N, 4, bounded=False)[0]
     folds = make_folds(Rows(ROWS, WEIGHT), np.random.RandomState(0))
     assert sorted(torch.cat([judge.x[:, 0] for _, judge in folds]).tolist()) == sorted(X[:, 0])
-    score = _Space(recipe, folds, None, 0).try_base("normal").score
-    single = [_Space(recipe, [fold], None, 0).try_base("normal").score for fold in folds]
+    score = Space(recipe, folds, None, 0).try_base("normal").score
+    single = [Space(recipe, [fold], None, 0).try_base("normal").score for fold in folds]
     judged = [float(judge.weight.sum()) for _, judge in folds]
     assert score == pytest.approx(np.average(single, weights=judged), abs=1e-12)
     assert score != pytest.approx(np.mean(single), abs=1e-6)

@@ -116,7 +116,7 @@ def test_a_limit_of_another_thread_is_not_made_permanent():
 
 
 STARTS = [
-    (search, "_Space", "NormalizingFlow", {"start": "auto", "base": "auto"}),
+    (search, "Space", "NormalizingFlow", {"start": "auto", "base": "auto"}),
     (table, "with_edges", "SurVAEFlow", {}),
     (point_set, "Rows", "SurVAEFlow", {"input_shape": (2, 2), "n_layers": 1}),
     (factors, "fit_factors", "MultiscaleFlow", {"prior": "vae", "n_components": 1}),
