@@ -65,6 +65,7 @@ def self_normalizing(name: str, tasks: str, columns=SELF, task_label: str = "") 
 
 
 SPEED = ("ours_seconds", "peer_seconds", "ratio", "ratio_q25", "ratio_q75")
+SEARCHES = ("ratio", "seconds:d", "grid_seconds:d", "best", "grid_best", "test", "grid_test")
 SCORES = (
     "rows:d",
     "rows_per_second:d",
@@ -111,6 +112,7 @@ POINTS = (
 VIEWS = (
     *DENSITY_VIEWS,
     View("speed", "speed", lines("ours / peer", SPEED, task_label="task")),
+    View("searches", "searches", lines("strategy", SEARCHES, task_label="rows")),
     View("scale_score", "scale", lines("from", SCORES), "score"),
     View("scale_fit", "scale", lines("fit", FITS), "fit"),
     View("steps", "steps", steps, "cpu, *"),
