@@ -55,7 +55,7 @@ class SharedParameters:
     # Of these, what nothing before the training reads.
     _only_train: ClassVar[frozenset[str]] = frozenset({
         "contamination", "max_iter", "batch_size", "learning_rate_init", "weight_decay", "noise",
-        "n_iter_no_change", "tol", "max_time", "verbose",
+        "n_iter_no_change", "tol", "verbose",
     })
     # fmt: on
 

@@ -53,6 +53,8 @@ class FlowSearchCV(GridSearchCV):
     cv : int, splitter or iterable, default=None
         None is five folds.
     verbose : int, default=0
+    pre_dispatch : int or str, default="2*n_jobs"
+        Fits handed out at a time.
     error_score : "raise" or float, default=nan
         The score of a fit that fails.
     return_train_score : bool, default=False

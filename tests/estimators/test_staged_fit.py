@@ -75,3 +75,8 @@ def test_a_stage_is_for_one_fit():
     assert not hasattr(flow, "flow_")
     flow.fit(X)
     assert flow.n_iter_ == 2
+
+
+def test_the_time_for_a_fit_is_for_its_start_too():
+    one = six_flows()["NormalizingFlow"]
+    assert one._prepared_by() != clone(one).set_params(max_time=5.0)._prepared_by()
