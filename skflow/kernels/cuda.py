@@ -16,7 +16,7 @@ OLDEST_TRITON = (3, 7)  # what the kernels are tested with
 OLDEST_DEVICE = (8, 0)  # compute capability from which on Triton supports devices
 
 
-def takes_elements(x: Tensor, parameters: Tensor) -> bool:
+def takes_elements(x: Tensor, parameters: Tensor, *constants: float) -> bool:
     """Whether every element of x (m, n) has parameters of its own, and kernels reach all of it."""
     return (
         x.device.type == "cuda"

@@ -10,16 +10,6 @@ from skflow.kernels.elements import forward_at_once, inverse_at_once
 ROWS = 128  # four for every thread
 
 
-def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """As `affine.affine_forward`, for x (m, n) and parameters (2, m, n)."""
-    return _forward(x, parameters)
-
-
-def affine_inverse(z: Tensor, parameters: Tensor) -> Tensor:
-    """As `affine.affine_inverse`."""
-    return _inverse(z, parameters)
-
-
 def value_into(x: Tensor, parameters: Tensor, z: Tensor, log: Tensor) -> None:
     """Write z and the log-derivative where they are to be."""
     from skflow.kernels.triton_affine import affine_forward as kernel
@@ -46,5 +36,5 @@ def inverse_into(z: Tensor, parameters: Tensor, x: Tensor) -> None:
     launch(kernel, (place(z), place(parameters), place(x)), z.shape, ROWS, ROWS)
 
 
-_forward = forward_at_once(value_into, gradient_into, readable.affine_forward)
-_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.affine_inverse)
+affine_forward = forward_at_once(value_into, gradient_into, readable.affine_forward)
+affine_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.affine_inverse)

@@ -4,26 +4,11 @@ import torch
 from torch import Tensor
 
 from skflow.kernels import rational_quadratic as readable
-from skflow.kernels.cuda import launch, place, takes_elements
+from skflow.kernels.cuda import launch, place
 from skflow.kernels.elements import forward_at_once, inverse_at_once
 
 TILE_BYTES = 4096  # of a program's raw widths: 32 numbers of 4 bytes in every thread of a warp
 FEWEST_ROWS = 32  # one for every thread
-
-
-def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
-    """Whether every element has a spline of its own, and all of it is in reach."""
-    return takes_elements(x, parameters)
-
-
-def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """As `rational_quadratic.spline_forward`, for x (m, n) and parameters (3 K - 1, m, n)."""
-    return _forward(x, parameters, bound)
-
-
-def spline_inverse(z: Tensor, parameters: Tensor, bound: float) -> Tensor:
-    """As `rational_quadratic.spline_inverse`."""
-    return _inverse(z, parameters, bound)
 
 
 def value_into(x: Tensor, parameters: Tensor, bound: float, z: Tensor, log: Tensor) -> None:
@@ -60,5 +45,5 @@ def _launch(kernel, given, parameters, bound, *more):
     launch(kernel, (place(given), place(parameters), *more), given.shape, rows, how)
 
 
-_forward = forward_at_once(value_into, gradient_into, readable.spline_forward)
-_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.spline_inverse)
+spline_forward = forward_at_once(value_into, gradient_into, readable.spline_forward)
+spline_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.spline_inverse)

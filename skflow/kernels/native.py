@@ -26,7 +26,7 @@ def takes_tensors(*tensors: Tensor) -> bool:
     )
 
 
-def takes_elements(x: Tensor, parameters: Tensor) -> bool:
+def takes_elements(x: Tensor, parameters: Tensor, *constants: float) -> bool:
     """Whether every element of x (m, n) has parameters of its own, and all of it is in reach."""
     return have_own_parameters(x, parameters) and takes_tensors(x, parameters)
 

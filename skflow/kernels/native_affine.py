@@ -8,11 +8,6 @@ from skflow.kernels.elements import forward_at_once
 from skflow.kernels.native import compiled, place
 
 
-def affine_forward(x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-    """As `affine.affine_forward`, for x (m, n) and parameters (2, m, n)."""
-    return _forward(x, parameters)
-
-
 def value_into(x: Tensor, parameters: Tensor, z: Tensor, log: Tensor) -> None:
     """Write z and the log-derivative where they are to be; ``log`` is contiguous."""
     compiled.affine_forward(
@@ -33,4 +28,4 @@ def gradient_into(
     return grad_parameters
 
 
-_forward = forward_at_once(value_into, gradient_into, readable.affine_forward)
+affine_forward = forward_at_once(value_into, gradient_into, readable.affine_forward)

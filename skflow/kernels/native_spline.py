@@ -5,22 +5,7 @@ from torch import Tensor
 
 from skflow.kernels import rational_quadratic as readable
 from skflow.kernels.elements import forward_at_once, inverse_at_once
-from skflow.kernels.native import compiled, place, takes_elements
-
-
-def takes(x: Tensor, parameters: Tensor, bound: float) -> bool:
-    """Whether every element has a spline of its own, and all of it is in reach."""
-    return takes_elements(x, parameters)
-
-
-def spline_forward(x: Tensor, parameters: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-    """As `rational_quadratic.spline_forward`, for x (m, n) and parameters (3 K - 1, m, n)."""
-    return _forward(x, parameters, bound)
-
-
-def spline_inverse(z: Tensor, parameters: Tensor, bound: float) -> Tensor:
-    """As `rational_quadratic.spline_inverse`."""
-    return _inverse(z, parameters, bound)
+from skflow.kernels.native import compiled, place
 
 
 def value_into(x: Tensor, parameters: Tensor, bound: float, z: Tensor, log: Tensor) -> None:
@@ -54,5 +39,5 @@ def inverse_into(z: Tensor, parameters: Tensor, bound: float, x: Tensor) -> None
     )  # fmt: skip
 
 
-_forward = forward_at_once(value_into, gradient_into, readable.spline_forward)
-_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.spline_inverse)
+spline_forward = forward_at_once(value_into, gradient_into, readable.spline_forward)
+spline_inverse = inverse_at_once(inverse_into, value_into, gradient_into, readable.spline_inverse)

@@ -65,16 +65,16 @@ spline_forward = Kernel(
     rational_quadratic.spline_forward,
     (
         Twin(shared_spline.spline_forward, shared_spline.takes),
-        Twin(native_spline.spline_forward, native_spline.takes),
-        Twin(cuda_spline.spline_forward, cuda_spline.takes),
+        Twin(native_spline.spline_forward, native.takes_elements),
+        Twin(cuda_spline.spline_forward, cuda.takes_elements),
         Twin(fused_spline.spline_forward, fused_spline.takes),
     ),
 )
 spline_inverse = Kernel(
     rational_quadratic.spline_inverse,
     (
-        Twin(native_spline.spline_inverse, native_spline.takes),
-        Twin(cuda_spline.spline_inverse, cuda_spline.takes),
+        Twin(native_spline.spline_inverse, native.takes_elements),
+        Twin(cuda_spline.spline_inverse, cuda.takes_elements),
     ),
 )
 affine_forward = Kernel(

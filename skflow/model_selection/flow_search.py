@@ -204,7 +204,7 @@ class FlowSearchCV(GridSearchCV):
         results: dict = {}
         for i, rung in enumerate(ladder):
             if results:
-                means = results[f"mean_test_{self._metric(results)}"][-len(alive) :]
+                means = results[f"mean_test_{self._metric_to_halve_by(results)}"][-len(alive) :]
                 order = np.argsort(-np.nan_to_num(means, nan=-np.inf), kind="stable")
                 kept = sorted(np.array(list(alive))[order[: rung.n_candidates]].tolist())
                 alive = {number: candidates[number] for number in kept}
@@ -227,6 +227,15 @@ class FlowSearchCV(GridSearchCV):
         names = [name.removeprefix(prefix) for name in results if name.startswith(prefix)]
         self._check_refit_for_multimetric(dict.fromkeys(names))
         return self.refit
+
+    def _metric_to_halve_by(self, results: dict) -> str:
+        metric = self._metric(results)
+        if isinstance(metric, str):
+            return metric
+        raise ValueError(
+            f"refit={self.refit!r} does not say by which of several scores to halve: set it to the "
+            "name of one."
+        )
 
     def _note_best(self, results: dict) -> None:
         metric = self._metric(results)

@@ -112,6 +112,12 @@ def test_halving_by_one_of_several_scores():
     assert down.best_params_ in [down.cv_results_["params"][i] for i in np.argsort(-means)[:2]]
 
 
+def test_which_of_several_scores_to_halve_by_must_be_said():
+    search = FlowSearchCV(FLOW, GRID, strategy="halving", min_epochs=1, cv=2, refit=False)
+    with pytest.raises(ValueError, match="to the name of one"):
+        search.set_params(scoring=lambda flow, X: {"a": 1.0, "b": 2.0}).fit(X)
+
+
 def test_weights_and_groups_are_split_with_the_rows():
     weight, groups = RNG.uniform(size=len(X)), np.arange(len(X)) % 7
     fit = {"sample_weight": weight, "groups": groups}
