@@ -65,7 +65,15 @@ def self_normalizing(name: str, tasks: str, columns=SELF, task_label: str = "") 
 
 
 SPEED = ("ours_seconds", "peer_seconds", "ratio", "ratio_q25", "ratio_q75")
-SEARCHES = ("ratio", "seconds:d", "grid_seconds:d", "best", "grid_best", "test", "grid_test")
+SEARCHES = (
+    "ratio",
+    "search_seconds:.1f",
+    "grid_search_seconds:.1f",
+    "best",
+    "grid_best",
+    "test",
+    "grid_test",
+)
 SCORES = (
     "rows:d",
     "rows_per_second:d",
