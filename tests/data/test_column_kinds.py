@@ -6,8 +6,8 @@ import pytest
 from skflow.data.column_kinds import MIN_ATOM_LEVELS, numeric_kind
 from skflow.data.grids import on_grid
 
-R = np.random.RandomState(0)
-A = R.randn(1_000)
+RNG = np.random.default_rng(0)
+A = RNG.standard_normal(1_000)
 
 
 def test_points_have_a_density():
@@ -36,18 +36,18 @@ def test_rounded_numbers_are_on_a_lattice(step):
 
 
 def test_all_whole_numbers_apart_are_a_lattice_too():
-    values = R.permutation(10**6)[:500].astype(float)
+    values = RNG.permutation(10**6)[:500].astype(float)
     assert numeric_kind(values).kind == "lattice"
 
 
 def test_rounding_errors_make_no_new_levels():
     values = np.rint(10 * A) * 0.1
-    noisy = values + np.where(R.rand(1000) < 0.5, 0, 1e-16)
+    noisy = values + np.where(RNG.random(1000) < 0.5, 0, 1e-16)
     assert numeric_kind(noisy).step == pytest.approx(0.1, rel=1e-6)
 
 
 def test_few_irregular_values_are_levels():
-    kind = numeric_kind(R.choice([0.1, 0.37, 2.0, 9.1], 300))
+    kind = numeric_kind(RNG.choice([0.1, 0.37, 2.0, 9.1], 300))
     assert (kind.kind, kind.levels) == ("levels", (0.1, 0.37, 2.0, 9.1))
 
 
@@ -64,13 +64,13 @@ def test_a_constant_is_one_level(value, n):
 
 
 def test_frequent_values_of_a_density_are_atoms():
-    values = np.where(R.rand(1000) < 0.3, 0.0, np.where(R.rand(1000) < 0.2, 1.5, A))
+    values = np.where(RNG.random(1000) < 0.3, 0.0, np.where(RNG.random(1000) < 0.2, 1.5, A))
     kind = numeric_kind(values)
     assert (kind.kind, kind.atoms) == ("continuous", (0.0, 1.5))
 
 
 def test_atoms_of_a_lattice_stand_out_from_their_neighbours():
-    values = np.where(R.rand(1000) < 0.3, 0.0, np.rint(20 * A))
+    values = np.where(RNG.random(1000) < 0.3, 0.0, np.rint(20 * A))
     kind = numeric_kind(values)
     assert (kind.kind, kind.atoms) == ("lattice", (0.0,))
     # A peak of its own is none: every level has its cell.
@@ -78,7 +78,7 @@ def test_atoms_of_a_lattice_stand_out_from_their_neighbours():
 
 
 def test_few_levels_of_a_lattice_need_no_atoms():
-    values = np.where(R.rand(1000) < 0.8, 0.0, R.randint(0, MIN_ATOM_LEVELS, 1000))
+    values = np.where(RNG.random(1000) < 0.8, 0.0, RNG.integers(0, MIN_ATOM_LEVELS, 1000))
     assert numeric_kind(values).atoms == ()
 
 
@@ -108,7 +108,7 @@ def test_the_step_divides_all_gaps_and_may_be_none_of_them(distinct, step):
 
 @pytest.mark.parametrize("offset", [0.0, -3.0, 1e6, 2.0**40])
 def test_lattices_between_the_whole_numbers(offset):
-    values = offset + R.randint(0, 9, 400) + 0.5
+    values = offset + RNG.integers(0, 9, 400) + 0.5
     kind = numeric_kind(values)
     assert (kind.kind, kind.step) == ("lattice", 1.0)
     assert (kind.origin - offset) % 1 == 0.5
@@ -130,20 +130,20 @@ def test_lattices_between_the_whole_numbers(offset):
 @pytest.mark.parametrize("offset", [0, 7, -1000, 10**6])
 def test_the_values_of_a_lattice_are_fractions_to_the_last_bit(step, per_unit, offset):
     share = round(1 / step)  # the values are whole numbers divided by it
-    whole = share * offset + np.r_[0, 1, R.randint(0, 200, 1_000)]
+    whole = share * offset + np.r_[0, 1, RNG.integers(0, 200, 1_000)]
     values = whole / share
     kind = numeric_kind(values)
     assert kind.kind == "lattice"
     assert kind.step == step
     if per_unit is not None:
         assert kind.per_unit == per_unit
-    near = values + 1e-3 * step * R.uniform(-1, 1, len(values))
+    near = values + 1e-3 * step * RNG.uniform(-1, 1, len(values))
     np.testing.assert_array_equal(on_grid(near, kind.per_unit), values)
 
 
 @pytest.mark.parametrize("offset", [0.0, 50.0, 1000.0])
 def test_rounded_numbers_in_single_precision(offset):
-    values = (offset + R.randint(0, 90, 1_000) / 10).astype(np.float32)
+    values = (offset + RNG.integers(0, 90, 1_000) / 10).astype(np.float32)
     kind = numeric_kind(values.astype(float))
     assert (kind.kind, kind.step, kind.per_unit) == ("lattice", 0.1, 10)
     drawn = on_grid(values.astype(float), kind.per_unit)
@@ -151,7 +151,7 @@ def test_rounded_numbers_in_single_precision(offset):
 
 
 def test_a_lattice_of_no_fraction_stays_as_measured():
-    kind = numeric_kind(np.sqrt(2) * R.randint(0, 9, 500))
+    kind = numeric_kind(np.sqrt(2) * RNG.integers(0, 9, 500))
     assert (kind.kind, kind.per_unit) == ("lattice", 0)
     assert kind.step == pytest.approx(np.sqrt(2), rel=1e-12)
     values = 0.3 + np.sqrt(2) * np.tile(np.arange(9), 50)
@@ -162,14 +162,14 @@ def test_a_lattice_of_no_fraction_stays_as_measured():
 
 
 def test_atoms_of_a_lattice_are_on_it():
-    values = np.where(R.rand(1000) < 0.3, 0.1 + 0.2, np.rint(20 * A) / 10)
+    values = np.where(RNG.random(1000) < 0.3, 0.1 + 0.2, np.rint(20 * A) / 10)
     assert numeric_kind(values).atoms == (0.3,)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
 def test_timestamps_are_lattices_of_their_unit(scale):
     """In milliseconds, microseconds and nanoseconds, of which only every 256th is a float."""
-    values = 1.7e12 * scale + R.randint(0, 500, 4_000) * max(1.0, scale / 1000)
+    values = 1.7e12 * scale + RNG.integers(0, 500, 4_000) * max(1.0, scale / 1000)
     kind = numeric_kind(values)
     assert kind.kind == "lattice"
     assert kind.step == (256 if scale == 1e6 else 1)
@@ -179,9 +179,9 @@ def test_timestamps_are_lattices_of_their_unit(scale):
 @pytest.mark.parametrize("offset", [0.5, 1e6, 1e9])
 def test_what_is_near_an_atom_is_not_the_atom(offset):
     """The tolerance is a share of the spread, however large the numbers are."""
-    values = np.where(R.rand(1000) < 0.3, 0.0, A) + offset
+    values = np.where(RNG.random(1000) < 0.3, 0.0, A) + offset
     kind = numeric_kind(values)
     assert (kind.kind, kind.atoms) == ("continuous", (offset,))
     assert 0 < kind.tolerance < 1e-5
-    levels = numeric_kind(offset + R.choice([0.125, 0.375, 2.0, 9.25], 300), ordinal=True)
+    levels = numeric_kind(offset + RNG.choice([0.125, 0.375, 2.0, 9.25], 300), ordinal=True)
     assert 0 < levels.tolerance < 1e-3
