@@ -12,6 +12,7 @@ from setuptools.command.build_ext import build_ext
 SOURCES = Path("skflow/kernels/c")
 # What lets loops become vector code. Nothing that reorders sums or assumes finite numbers.
 UNIX_FLAGS = ["-O2", "-ftree-vectorize", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
+THREADS = ["-pthread"]
 GCC_FLAGS = ["-fvect-cost-model=dynamic", "-ffp-contract=fast"]
 
 
@@ -23,7 +24,8 @@ class BuildKernels(build_ext):
         if self.compiler.compiler_type == "unix":
             gcc = "clang" not in " ".join(self.compiler.compiler_so)
             for extension in self.extensions:
-                extension.extra_compile_args = UNIX_FLAGS + (GCC_FLAGS if gcc else [])
+                extension.extra_compile_args = UNIX_FLAGS + THREADS + (GCC_FLAGS if gcc else [])
+                extension.extra_link_args = THREADS
         super().build_extensions()
 
 

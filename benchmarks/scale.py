@@ -17,7 +17,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from benchmarks.support.fitting import Clock, fitted
+from benchmarks.support.fitting import Clock, fitted, seconds_to
 from benchmarks.support.pieces import Outcome, Piece
 from benchmarks.support.processes import in_fresh_process
 from skflow import NormalizingFlow
@@ -137,9 +137,6 @@ def fit_gmm(n: int) -> dict:
 def fit_flow(n: int, max_time: float | None, to_reach: float) -> dict:
     X, X_val, X_test = parts(n)
     flow, seconds = fitted(NormalizingFlow(random_state=0, max_time=max_time), X, X_val)
-    trained = flow.history_["seconds"] or [0.0]
-    scores = [flow.start_score_, *flow.history_["validation_score"]]
-    reached = [score >= to_reach for score in scores]
-    before = seconds - trained[-1]
-    after = {"to_gmm": before + [0.0, *trained][reached.index(True)]} if any(reached) else {}
+    to_gmm = seconds_to(to_reach, flow, seconds)
+    after = {} if to_gmm is None else {"to_gmm": to_gmm}
     return {"fit_seconds": seconds, "epochs": flow.n_iter_, "nats": flow.score(X_test), **after}

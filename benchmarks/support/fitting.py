@@ -27,3 +27,11 @@ def fitted(model, X, X_val=None):
         warnings.simplefilter("ignore", DataConversionWarning)
         model.fit(X, X_val=X_val)
     return model, clock.seconds()
+
+
+def seconds_to(score: float, model, seconds: float) -> float | None:
+    """Seconds of a fit that took ``seconds`` until held-out rows had this score; None if never."""
+    trained = [0.0, *model.history_["seconds"]]
+    scores = [model.start_score_, *model.history_["validation_score"]]
+    reached = [one >= score for one in scores]
+    return seconds - trained[-1] + trained[reached.index(True)] if any(reached) else None

@@ -187,8 +187,11 @@ def trained(build) -> Peer:
     return fit
 
 
-def train_flow(flow, log_prob, train, val, max_seconds) -> str:
-    """Fit by Adam, stop early on the validation rows, leave the best weights in `flow`."""
+def train_flow(flow, log_prob, train, val, max_seconds, on_best=lambda score: None) -> str:
+    """Fit by Adam, stop early on the validation rows, leave the best weights in `flow`.
+
+    `on_best` is called with every best validation score, when it is there.
+    """
     optimizer = torch.optim.Adam(flow.parameters(), lr=LEARNING_RATE)
     deadline = time.perf_counter() + max_seconds
     best, best_epoch, epoch, weights = -np.inf, 0, 0, None
@@ -205,6 +208,7 @@ def train_flow(flow, log_prob, train, val, max_seconds) -> str:
         score = evaluate(log_prob, val).mean().item()
         if score > best:
             best, best_epoch = score, epoch
+            on_best(score)
             weights = {key: value.clone() for key, value in flow.state_dict().items()}
     if weights is None:
         raise FloatingPointError("no epoch with a finite validation likelihood")

@@ -10,6 +10,7 @@ from skflow.transforms import (
     Autoregressive,
     Compose,
     Coupling,
+    CouplingStack,
     Family,
     Permutation,
     RationalQuadratic,
@@ -45,16 +46,19 @@ def coupling_stack(
     generator: torch.Generator | None,
     *,
     build: type[Coupling] | type[Autoregressive] = Coupling,
-) -> Compose:
+) -> Transform:
     """Random orders of the columns with a layer after each, and back to the first order."""
-    steps: list[Transform] = []
+    orders, layers = [], []
     order = torch.arange(n_features)
     for _ in range(n_layers):
-        mix = Permutation(n_features, generator=generator)
-        order = order[mix.order]
-        steps += [
-            mix,
-            build(n_features, family, hidden_layer_sizes=hidden_layer_sizes, generator=generator),
-        ]
+        orders.append(Permutation(n_features, generator=generator))
+        order = order[orders[-1].order]
+        layers.append(
+            build(n_features, family, hidden_layer_sizes=hidden_layer_sizes, generator=generator)
+        )
     # Back to the columns' own order, in which the base was fitted.
-    return Compose([*steps, Permutation(n_features, order=order.argsort())])
+    orders.append(Permutation(n_features, order=order.argsort()))
+    if build is Coupling and layers:
+        return CouplingStack(orders, layers)
+    between = [step for pair in zip(orders, layers, strict=False) for step in pair]
+    return Compose([*between, orders[-1]])

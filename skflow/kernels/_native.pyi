@@ -2,31 +2,40 @@
 
 # The first argument says whether the numbers are of double precision.
 
-def rows_to_columns(
+def use_products(single: object, double: object, /) -> bool: ...
+def couplings_forward(
     is_double: bool,
-    rows: int,
-    row: int,
-    kept: int,
-    kept_row: int,
-    columns: int,
-    m: int,
-    n: int,
+    plan: int,
+    bounds: int,
     reach: float,
+    x: int,
+    context: int,
+    kept: int,
+    z: int,
+    total: int,
+    n: int,
+    n_shares: int,
+    n_threads: int,
     /,
 ) -> None: ...
-def columns_to_rows(
+def couplings_backward(
     is_double: bool,
-    columns: int,
-    rows: int,
-    row: int,
-    past: int,
-    past_row: int,
-    past_column: int,
-    out: int,
-    out_row: int,
-    m: int,
-    n: int,
+    plan: int,
+    bounds: int,
     reach: float,
+    context: int,
+    kept: int,
+    grad_z: int,
+    gz_row: int,
+    gz_column: int,
+    grad_total: int,
+    gt_row: int,
+    grad_x: int,
+    grad_context: int,
+    grad_weights: int,
+    n: int,
+    n_shares: int,
+    n_threads: int,
     /,
 ) -> None: ...
 def affine_forward(

@@ -4,17 +4,17 @@ A family is only mathematics: it takes parameters that somebody else computed. L
 ``(d, n)``, parameters are ``(n_parameters, d, n)`` (or broadcast to it). At zero parameters every
 family is the identity, so a network whose last layer is zero starts as the identity.
 
-`value_into` and `gradient_into`, which a family may lack, are compiled: they write where they are
-told, and know nothing of autograd.
+`compiled` is how compiled couplings know a family: by its bins, none of an affine map, and its
+bound; None if they do not.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from skflow.kernels import affine, native_affine, native_spline, rational_quadratic
+from skflow.kernels import affine, rational_quadratic
 from skflow.kernels.registry import affine_forward, affine_inverse, spline_forward, spline_inverse
 
 
@@ -31,15 +31,25 @@ class Family(Protocol):
     def inverse(self, z: Tensor, parameters: Tensor) -> Tensor:
         """Return x."""
 
+    def readable_forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, in operations of torch alone."""
+
+    @property
+    def compiled(self) -> tuple[int, float] | None:
+        """Number of bins and bound."""
+
 
 @dataclass(frozen=True)
 class Additive:
     """``z = x + b``: volume preserving (NICE, arXiv:1410.8516)."""
 
     n_parameters: int = 1
+    compiled: ClassVar[None] = None
 
     def forward(self, x, parameters):
         return x + parameters[0], torch.zeros_like(x)
+
+    readable_forward = forward
 
     def inverse(self, z, parameters):
         return z - parameters[0]
@@ -50,6 +60,7 @@ class Affine:
     """``z = x exp(a) + b``, ``a`` bounded (RealNVP, arXiv:1605.08803; MAF, arXiv:1705.07057)."""
 
     n_parameters: int = 2
+    compiled: ClassVar[tuple[int, float]] = (0, 0.0)
 
     def forward(self, x, parameters):
         return affine_forward(x, parameters)
@@ -58,8 +69,6 @@ class Affine:
         return affine_inverse(z, parameters)
 
     readable_forward = staticmethod(affine.affine_forward)
-    value_into = staticmethod(native_affine.value_into)
-    gradient_into = staticmethod(native_affine.gradient_into)
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,6 @@ class RationalQuadratic:
     def readable_forward(self, x, parameters):
         return rational_quadratic.spline_forward(x, parameters, self.bound)
 
-    def value_into(self, x, parameters, z, log):
-        native_spline.value_into(x, parameters, self.bound, z, log)
-
-    def gradient_into(self, x, parameters, grads, grad_x):
-        return native_spline.gradient_into(x, parameters, self.bound, grads, grad_x)
+    @property
+    def compiled(self) -> tuple[int, float]:
+        return self.n_bins, self.bound

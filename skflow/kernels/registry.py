@@ -20,6 +20,7 @@ from skflow.kernels import (
     mixture,
     native,
     native_affine,
+    native_coupling,
     native_mixture,
     native_spline,
     rational_quadratic,
@@ -88,9 +89,9 @@ affine_inverse = Kernel(
     affine.affine_inverse,
     (Twin(cuda_affine.affine_inverse, cuda.takes_elements),),
 )
-coupling_forward = Kernel(
-    coupling.composed,
-    (Twin(coupling.coupling_at_once, coupling.takes),),
+couplings_forward = Kernel(
+    coupling.couplings,
+    (Twin(native_coupling.couplings_at_once, native_coupling.takes),),
 )
 mixture_log_prob = Kernel(
     mixture.mixture_log_prob,

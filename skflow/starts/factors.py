@@ -11,14 +11,14 @@ from skflow.data.rows import Rows
 from skflow.flow import Flow
 from skflow.kernels.moments import rows_of_moments
 from skflow.training.one_thread import one_thread
-from skflow.transforms import Factors
+from skflow.transforms import Compose, Factors
 
 
 @one_thread()
 @torch.no_grad()
 def initialize_factors(flow: Flow, rows: Rows, generator: torch.Generator) -> None:
     """Fit the factors at the end of a flow's layers, if there are some, to encoded rows."""
-    *before, prior = flow.learned.steps
+    *before, prior = flow.learned.steps if isinstance(flow.learned, Compose) else [flow.learned]
     if not isinstance(prior, Factors):
         return
     h = flow.fixed(rows.x)[0]

@@ -9,9 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import torch
 from threadpoolctl import ThreadpoolController
 from torch import nn
 
+from skflow.kernels.native_coupling import on_threads
 from skflow.training.settings import Settings
 
 SMALL_STEP = 2e8  # multiplications of a forward pass, some milliseconds on one core
@@ -65,9 +67,16 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _one_but_for_kernels() -> Iterator[None]:
+    """Kernels share a step between threads at two places; not every operation does."""
+    with on_threads(torch.get_num_threads()), one_thread():
+        yield
+
+
 def where_small(flow: nn.Module, settings: Settings) -> AbstractContextManager[None]:
     """One thread where a step's products are small and on the CPU; else as many as there are."""
     n_numbers = sum(parameter.numel() for parameter in flow.parameters())
     convolves = any(isinstance(module, nn.Conv2d) for module in flow.modules())
     small = n_numbers * settings.batch_size < SMALL_STEP and not convolves
-    return one_thread() if small and settings.device.type == "cpu" else nullcontext()
+    return _one_but_for_kernels() if small and settings.device.type == "cpu" else nullcontext()

@@ -24,6 +24,7 @@ from skflow.transforms.convolution import (
     dirac_kernel,
 )
 from skflow.transforms.coupling import Coupling
+from skflow.transforms.coupling_stack import CouplingStack
 from skflow.transforms.dense import (
     DenseLinear,
     FactorisedTransform,
@@ -90,6 +91,7 @@ __all__ = [
     "ConditionalLinear",
     "CoordinateCoupling",
     "Coupling",
+    "CouplingStack",
     "DenseLinear",
     "Dequantize",
     "DimensionwiseTransform",

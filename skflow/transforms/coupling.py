@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from skflow.kernels.coupling import Coupled
+from skflow.kernels.coupling import Coupled, Stack
 from skflow.kernels.families import Family
-from skflow.kernels.registry import coupling_forward
+from skflow.kernels.registry import couplings_forward
 from skflow.networks.input_clamp import REACH, clamp_inputs
 from skflow.networks.mlp import MLP
 from skflow.transforms.base import DimensionwiseTransform
@@ -65,19 +65,28 @@ class Coupling(DimensionwiseTransform):
             )
         self.network = network
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is as the kernel of couplings wants it."""
+        return isinstance(self.network, MLP)
+
+    def coupled(self, order: Tensor | None = None) -> Coupled:
+        """What the kernel of couplings is told; ``order`` is that of the columns before it."""
+        return Coupled(self.n_kept, self.family, len(self.network.weights()), order)
+
     def _parameters_given(self, kept, context):
         seen = kept if context is None else torch.cat([kept, context], 1)
         return self.network(clamp_inputs(seen))
 
     def _move(self, x, context):
-        if isinstance(self.network, MLP):
-            how = Coupled(self.n_kept, REACH, self.family)
-            return coupling_forward(x, context, how, *self.network.weights())
         kept, moving = x[:, : self.n_kept], x[:, self.n_kept :].T
         moved, log_derivative = self.family.forward(moving, self._parameters_given(kept, context))
         return torch.cat([kept, moved.T], 1), log_derivative
 
     def _forward(self, x, context, noise):
+        if self.is_plain:
+            stack = Stack([self.coupled()], REACH)
+            return couplings_forward(x, context, stack, *self.network.weights())
         z, log_derivative = self._move(x, context)
         return z, log_derivative.sum(0)
 

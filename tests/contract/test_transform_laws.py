@@ -33,6 +33,7 @@ NOT_BY_DIMENSION = {
     "convolution_exact",
     "convolution_self",
     "coordinate_coupling",
+    "coupling_stack",
     "dense",
     "fixed_rotation",
     "lu_linear",

@@ -26,6 +26,7 @@ from skflow.transforms import (
     ConditionalLinear,
     CoordinateCoupling,
     Coupling,
+    CouplingStack,
     DenseLinear,
     Dequantize,
     Elementwise,
@@ -244,6 +245,17 @@ TRANSFORMS = {
     "coupling_spline": Row(
         BIJECTION,
         lambda d, c: Coupling(d, SPLINE, n_context=c, generator=generator(), **SMALL),
+        contextual=True,
+    ),
+    "coupling_stack": Row(
+        BIJECTION,
+        lambda d, c: CouplingStack(
+            [Permutation(d, order=torch.arange(d)), *[Permutation(d, reverse=True)] * 2],
+            [
+                Coupling(d, family, n_context=c, generator=generator(), **SMALL)
+                for family in (SPLINE, Affine())
+            ],
+        ),
         contextual=True,
     ),
     "autoregressive_affine": Row(

@@ -15,6 +15,7 @@ from skflow.transforms import (
     Compose,
     ConditionalLinear,
     Coupling,
+    CouplingStack,
     Dequantize,
     FlowDecoder,
     Funnel,
@@ -74,6 +75,9 @@ TAKERS = {
         torch.ones(D), torch.zeros(D), decoder=decoder(D, D + c), n_context=c
     ),
     "on_first": lambda c: OnFirst(2, ConditionalLinear(2, c)),
+    "coupling_stack": lambda c: CouplingStack(
+        [Permutation(D), Permutation(D)], [Coupling(D, Affine(), n_context=c, **SMALL)]
+    ),
     "compose": lambda c: Compose(
         [LULinear(D), ConditionalLinear(D, c), Coupling(D, Affine()), Permutation(D)]
     ),

@@ -74,6 +74,26 @@ SEARCHES = (
     "test",
     "grid_test",
 )
+QUALITY = (
+    "n:d",
+    "d:d",
+    "nats",
+    "gmm_nats",
+    "fit_seconds:.1f",
+    "to_gmm:.1f",
+    "gmm_seconds:.1f",
+    "by_gmm:.1f",
+    "start_seconds:.1f",
+    "epochs:d",
+)
+REACH = (
+    "validation",
+    "zuko_validation",
+    "to_zuko:.1f",
+    "zuko_seconds:.1f",
+    "ratio:.1f",
+    "note:s",
+)
 SCORES = (
     "rows:d",
     "rows_per_second:d",
@@ -121,6 +141,9 @@ VIEWS = (
     *DENSITY_VIEWS,
     View("speed", "speed", lines("ours / peer", SPEED, task_label="task")),
     View("searches", "searches", lines("strategy", SEARCHES, task_label="rows")),
+    View("quality_fit", "quality", lines("beside", QUALITY, task_label="table"), "fit/*"),
+    View("quality_small", "quality", lines("beside", QUALITY, task_label="table"), "small/*"),
+    View("quality_reach", "quality", lines("beside", REACH, task_label="table"), "reach/*"),
     View("scale_score", "scale", lines("from", SCORES), "score"),
     View("scale_fit", "scale", lines("fit", FITS), "fit"),
     View("steps", "steps", steps, "cpu, *"),

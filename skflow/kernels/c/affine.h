@@ -1,6 +1,6 @@
 /* z = x exp(a) + b with a = MAX_LOG_SCALE tanh(raw / MAX_LOG_SCALE): see families.py.
  *
- * Elements as in spline.h; parameters are (2, m, n), contiguous: raw log-scales, then shifts.
+ * Elements as in spline.h; parameters are (2, m, n): raw log-scales, then shifts.
  */
 
 INLINE REAL NAMED(vtanh)(REAL v) {
@@ -11,16 +11,16 @@ INLINE REAL NAMED(vtanh)(REAL v) {
 }
 
 VERSIONED void NAMED(affine_forward)(
-    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters,
-    REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, REAL *log_derivative,
+    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters, ptrdiff_t line,
+    REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, REAL *log_derivative, ptrdiff_t log_line,
     ptrdiff_t m, ptrdiff_t n
 ) {
     for (ptrdiff_t i = 0; i < n; i += BLOCK)
         for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
-            const REAL *raw = parameters + j * n + i, *shift = raw + m * n;
+            const REAL *raw = parameters + j * line + i, *shift = raw + m * line;
             const REAL *in = x + j * x_column + i * x_row;
-            REAL *out = z + j * z_column + i * z_row, *log_out = log_derivative + j * n + i;
+            REAL *out = z + j * z_column + i * z_row, *log_out = log_derivative + j * log_line + i;
             REAL value[BLOCK];
             for (int r = 0; r < n_rows; r++) value[r] = in[r * x_row];
             for (int r = 0; r < n_rows; r++) {
@@ -35,17 +35,17 @@ VERSIONED void NAMED(affine_forward)(
 
 /* From the gradients of z and of the log-derivative to those of x and of the parameters. */
 VERSIONED void NAMED(affine_backward)(
-    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters,
+    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters, ptrdiff_t line,
     const REAL *grad_z, ptrdiff_t gz_column, ptrdiff_t gz_row,
     const REAL *grad_log, ptrdiff_t gl_column, ptrdiff_t gl_row,
-    REAL *grad_x, ptrdiff_t gx_column, ptrdiff_t gx_row, REAL *grad_parameters,
+    REAL *grad_x, ptrdiff_t gx_column, ptrdiff_t gx_row, REAL *grad_parameters, ptrdiff_t grad_line,
     ptrdiff_t m, ptrdiff_t n
 ) {
     for (ptrdiff_t i = 0; i < n; i += BLOCK)
         for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
-            const REAL *raw = parameters + j * n + i;
-            REAL *to_raw = grad_parameters + j * n + i, *to_shift = to_raw + m * n;
+            const REAL *raw = parameters + j * line + i;
+            REAL *to_raw = grad_parameters + j * grad_line + i, *to_shift = to_raw + m * grad_line;
             const REAL *in = x + j * x_column + i * x_row;
             const REAL *from_z = grad_z + j * gz_column + i * gz_row;
             const REAL *from_log = grad_log + j * gl_column + i * gl_row;

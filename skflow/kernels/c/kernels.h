@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
@@ -28,6 +29,9 @@
 #define INLINE static inline
 #endif
 
+/* Before a loop whose turns do not depend on each other, whatever the compiler can see. */
+#define ROW_BY_ROW _Pragma("omp simd")
+
 /* Compiled several times; the loader takes the version for the processor that it runs on. */
 #if defined(__x86_64__) && defined(__linux__) && defined(__GLIBC__) && __GNUC__ >= 12 \
     && !defined(__clang__)
@@ -37,6 +41,13 @@
 #define VERSIONED static
 #endif
 
+#define PARTS 16 /* of a sum */
+
+#define A(T, address) ((T *)(intptr_t)(address))
+
+#include "stack.h"
+#include "workers.h"
+
 #include "float32.h"
 
 #include "elementary.h"
@@ -44,6 +55,7 @@
 #include "columns.h"
 #include "mixture.h"
 #include "spline.h"
+#include "couplings.h"
 #include "undefine.h"
 
 #include "float64.h"
@@ -53,6 +65,7 @@
 #include "columns.h"
 #include "mixture.h"
 #include "spline.h"
+#include "couplings.h"
 #include "undefine.h"
 
 #endif

@@ -11,7 +11,8 @@
 
 #include "kernels.h"
 
-#define A(T, address) ((T *)(intptr_t)(address))
+/* How the name of a capsule of SciPy's begins where its integers are of the size expected here. */
+#define PRODUCT_SIGNATURE "void (char *, char *, int *, int *, int *, "
 
 /* Call `kernel` in the precision that `is_double` names. */
 #define CALL(kernel, ...)                                               \
@@ -36,8 +37,8 @@ static PyObject *spline_forward(PyObject *self, PyObject *arguments) {
         return NULL;
     NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
-        spline_forward, A(const T, x), x_column, x_row, A(const T, parameters),
-        A(T, z), z_column, z_row, A(T, log_derivative), m, n, n_bins, bound, A(T, scratch)
+        spline_forward, A(const T, x), x_column, x_row, A(const T, parameters), n,
+        A(T, z), z_column, z_row, A(T, log_derivative), n, m, n, n_bins, bound, A(T, scratch)
     )
     free(scratch);
     Py_RETURN_NONE;
@@ -54,7 +55,7 @@ static PyObject *spline_inverse(PyObject *self, PyObject *arguments) {
         return NULL;
     NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
-        spline_inverse, A(const T, z), z_column, z_row, A(const T, parameters),
+        spline_inverse, A(const T, z), z_column, z_row, A(const T, parameters), n,
         A(T, x), x_column, x_row, m, n, n_bins, bound, A(T, scratch)
     )
     free(scratch);
@@ -75,8 +76,8 @@ static PyObject *spline_backward(PyObject *self, PyObject *arguments) {
     NEW_SCRATCH(2 * n_bins * BLOCK)
     CALL(
         spline_backward, A(const T, x), x_column, x_row,
-        A(const T, parameters), A(const T, grad_z), gz_column, gz_row, A(const T, grad_log),
-        gl_column, gl_row, A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), m, n, n_bins,
+        A(const T, parameters), n, A(const T, grad_z), gz_column, gz_row, A(const T, grad_log),
+        gl_column, gl_row, A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), n, m, n, n_bins,
         bound, A(T, scratch)
     )
     free(scratch);
@@ -92,8 +93,8 @@ static PyObject *affine_forward(PyObject *self, PyObject *arguments) {
         ))
         return NULL;
     CALL(
-        affine_forward, A(const T, x), x_column, x_row, A(const T, parameters), A(T, z), z_column,
-        z_row, A(T, log_derivative), m, n
+        affine_forward, A(const T, x), x_column, x_row, A(const T, parameters), n, A(T, z), z_column,
+        z_row, A(T, log_derivative), n, m, n
     )
     Py_RETURN_NONE;
 }
@@ -109,41 +110,78 @@ static PyObject *affine_backward(PyObject *self, PyObject *arguments) {
         ))
         return NULL;
     CALL(
-        affine_backward, A(const T, x), x_column, x_row, A(const T, parameters),
+        affine_backward, A(const T, x), x_column, x_row, A(const T, parameters), n,
         A(const T, grad_z), gz_column, gz_row, A(const T, grad_log), gl_column, gl_row,
-        A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), m, n
+        A(T, grad_x), gx_column, gx_row, A(T, grad_parameters), n, m, n
     )
     Py_RETURN_NONE;
 }
 
-static PyObject *rows_to_columns(PyObject *self, PyObject *arguments) {
-    int is_double;
-    Py_ssize_t rows, row, kept, kept_row, columns, m, n;
+/* Take matrix products from two capsules, or none if these are not of that signature. */
+static PyObject *use_products(PyObject *self, PyObject *arguments) {
+    PyObject *both[2];
+    if (!PyArg_ParseTuple(arguments, "OO", both, both + 1)) return NULL;
+    void *found[2];
+    for (int i = 0; i < 2; i++) {
+        const char *name = PyCapsule_GetName(both[i]);
+        if (name == NULL) return NULL;
+        if (strncmp(name, PRODUCT_SIGNATURE, strlen(PRODUCT_SIGNATURE)) != 0) Py_RETURN_FALSE;
+        found[i] = PyCapsule_GetPointer(both[i], name);
+        if (found[i] == NULL) return NULL;
+    }
+    memcpy(&gemm_float32, found, sizeof gemm_float32);
+    memcpy(&gemm_float64, found + 1, sizeof gemm_float64);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *couplings_forward(PyObject *self, PyObject *arguments) {
+    int is_double, is_done;
+    Py_ssize_t plan, bounds, x, context, kept, z, total, n, n_shares, n_threads;
     double reach;
     if (!PyArg_ParseTuple(
-            arguments, "innnnnnnd", &is_double, &rows, &row, &kept, &kept_row, &columns, &m, &n,
-            &reach
+            arguments, "inndnnnnnnnn", &is_double, &plan, &bounds, &reach, &x, &context, &kept, &z, &total, &n, &n_shares, &n_threads
         ))
         return NULL;
-    CALL(
-        rows_to_columns, A(const T, rows), row, A(T, kept), kept_row, A(T, columns), m, n, reach
-    )
+    Stack *stack = read_stack(A(int64_t, plan), A(double, bounds), reach);
+    if (stack == NULL) return PyErr_NoMemory();
+#define FORWARD(T, precision)                                                                  \
+    Forward_##precision call = {                                                               \
+        stack, A(T, x), A(T, context), A(T, kept), A(T, z), A(T, total), shares_of(n, n_shares), \
+    };                                                                                         \
+    is_done = couplings_forward_##precision(&call, n_threads);
+    Py_BEGIN_ALLOW_THREADS
+    if (is_double) { FORWARD(double, float64) } else { FORWARD(float, float32) }
+    Py_END_ALLOW_THREADS
+    free(stack);
+    if (!is_done) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
-static PyObject *columns_to_rows(PyObject *self, PyObject *arguments) {
-    int is_double;
-    Py_ssize_t columns, rows, row, past, past_row, past_column, out, out_row, m, n;
+static PyObject *couplings_backward(PyObject *self, PyObject *arguments) {
+    int is_double, is_done;
+    Py_ssize_t plan, bounds, context, kept, grad_z, gz_row, gz_column, grad_total, gt_row,
+        grad_x, grad_context, grad_weights, n, n_shares, n_threads;
     double reach;
     if (!PyArg_ParseTuple(
-            arguments, "innnnnnnnnnd", &is_double, &columns, &rows, &row, &past, &past_row,
-            &past_column, &out, &out_row, &m, &n, &reach
+            arguments, "inndnnnnnnnnnnnnn", &is_double, &plan, &bounds, &reach, &context, &kept, &grad_z,
+            &gz_row, &gz_column, &grad_total, &gt_row, &grad_x, &grad_context,
+            &grad_weights, &n, &n_shares, &n_threads
         ))
         return NULL;
-    CALL(
-        columns_to_rows, A(const T, columns), A(const T, rows), row, A(const T, past), past_row,
-        past_column, A(T, out), out_row, m, n, reach
-    )
+    Stack *stack = read_stack(A(int64_t, plan), A(double, bounds), reach);
+    if (stack == NULL) return PyErr_NoMemory();
+#define BACKWARD(T, precision)                                                                 \
+    Backward_##precision call = {                                                              \
+        stack, A(T, context), A(T, kept), A(T, grad_z), gz_row, gz_column, A(T, grad_total),   \
+        gt_row, A(T, grad_x), A(T, grad_context), A(T, grad_weights),               \
+        shares_of(n, n_shares),                                                                \
+    };                                                                                         \
+    is_done = couplings_backward_##precision(&call, n_threads);
+    Py_BEGIN_ALLOW_THREADS
+    if (is_double) { BACKWARD(double, float64) } else { BACKWARD(float, float32) }
+    Py_END_ALLOW_THREADS
+    free(stack);
+    if (!is_done) return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
@@ -209,8 +247,9 @@ static PyMethodDef methods[] = {
     {"mixture_moments", mixture_moments, METH_VARARGS, NULL},
     {"mixture_forward", mixture_forward, METH_VARARGS, NULL},
     {"mixture_backward", mixture_backward, METH_VARARGS, NULL},
-    {"rows_to_columns", rows_to_columns, METH_VARARGS, NULL},
-    {"columns_to_rows", columns_to_rows, METH_VARARGS, NULL},
+    {"use_products", use_products, METH_VARARGS, NULL},
+    {"couplings_forward", couplings_forward, METH_VARARGS, NULL},
+    {"couplings_backward", couplings_backward, METH_VARARGS, NULL},
     {"affine_forward", affine_forward, METH_VARARGS, NULL},
     {"affine_backward", affine_backward, METH_VARARGS, NULL},
     {"spline_forward", spline_forward, METH_VARARGS, NULL},

@@ -1,7 +1,8 @@
 /* Monotone rational-quadratic splines, every element with its own: see rational_quadratic.py.
  *
  * Elements are (column j of m, row i of n). x and z are read and written in place by two strides;
- * parameters are (3 K - 1, m, n), contiguous: K widths, K heights, K - 1 inner slopes, all raw.
+ * parameters are (3 K - 1, m, n): K widths, K heights, K - 1 inner slopes, all raw. A line of them,
+ * what one column has, is contiguous, and the next one begins a stride later, as in (m, n) results.
  * Rows are taken BLOCK at a time, and every loop over them is one of straight vector code.
  */
 
@@ -35,6 +36,7 @@ INLINE void NAMED(locate)(
     const REAL shared = 2 * bound * (1 - (REAL)MIN_BIN * n_bins);
     const REAL *raw_x = parameters, *raw_y = raw_x + n_bins * stride;
     const REAL *slopes = raw_y + n_bins * stride;
+    ROW_BY_ROW
     for (int r = 0; r < n_rows; r++) {
         REAL v = x[r * stride_x];
         at->x[r] = v;
@@ -45,12 +47,14 @@ INLINE void NAMED(locate)(
         at->per_x[r] = at->per_y[r] = 0;
     }
     for (int k = 1; k < n_bins; k++)
+        ROW_BY_ROW
         for (int r = 0; r < n_rows; r++) {
             REAL of_x = raw_x[k * stride + r], of_y = raw_y[k * stride + r];
             at->max_x[r] = of_x > at->max_x[r] ? of_x : at->max_x[r];
             at->max_y[r] = of_y > at->max_y[r] ? of_y : at->max_y[r];
         }
     for (int k = 0; k < n_bins; k++)
+        ROW_BY_ROW
         for (int r = 0; r < n_rows; r++) {
             REAL of_x = NAMED(vexp)(raw_x[k * stride + r] - at->max_x[r]);
             REAL of_y = NAMED(vexp)(raw_y[k * stride + r] - at->max_y[r]);
@@ -59,6 +63,7 @@ INLINE void NAMED(locate)(
             at->per_x[r] += of_x;
             at->per_y[r] += of_y;
         }
+    ROW_BY_ROW
     for (int r = 0; r < n_rows; r++) {
         at->per_x[r] = shared / at->per_x[r];
         at->per_y[r] = shared / at->per_y[r];
@@ -72,6 +77,7 @@ INLINE void NAMED(locate)(
     }
     for (int k = 1; k < n_bins; k++) {
         const REAL *here = slopes + (k - 1) * stride;
+        ROW_BY_ROW
         for (int r = 0; r < n_rows; r++) {
             REAL left = at->knot_x[r], bottom = at->knot_y[r];
             int reached = at->position[r] >= (by_y ? bottom : left);
@@ -94,8 +100,8 @@ INLINE void NAMED(locate)(
 }
 
 VERSIONED void NAMED(spline_forward)(
-    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters,
-    REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, REAL *log_derivative,
+    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters, ptrdiff_t line,
+    REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, REAL *log_derivative, ptrdiff_t log_line,
     ptrdiff_t m, ptrdiff_t n, int n_bins, double bound_, REAL *scratch
 ) {
     const REAL bound = (REAL)bound_;
@@ -104,11 +110,12 @@ VERSIONED void NAMED(spline_forward)(
         for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
-                &at, x + j * x_column + i * x_row, x_row, parameters + j * n + i, m * n, n_bins,
+                &at, x + j * x_column + i * x_row, x_row, parameters + j * line + i, m * line, n_bins,
                 n_rows, bound, 0, scratch, scratch + n_bins * BLOCK
             );
-            REAL *out = z + j * z_column + i * z_row, *log_out = log_derivative + j * n + i;
+            REAL *out = z + j * z_column + i * z_row, *log_out = log_derivative + j * log_line + i;
             REAL value[BLOCK];
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) {
                 REAL slope0 = NAMED(slope)(at.raw0[r]), slope1 = NAMED(slope)(at.raw1[r]);
                 REAL xi = (at.position[r] - at.left[r]) / at.width[r];
@@ -121,12 +128,13 @@ VERSIONED void NAMED(spline_forward)(
                 value[r] = inside ? at.bottom[r] + at.height[r] * (numerator / denominator) : at.x[r];
                 log_out[r] = inside ? NAMED(vlog)(steepness * steepness * rate) : 0;
             }
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) out[r * z_row] = value[r];
         }
 }
 
 VERSIONED void NAMED(spline_inverse)(
-    const REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, const REAL *parameters,
+    const REAL *z, ptrdiff_t z_column, ptrdiff_t z_row, const REAL *parameters, ptrdiff_t line,
     REAL *x, ptrdiff_t x_column, ptrdiff_t x_row,
     ptrdiff_t m, ptrdiff_t n, int n_bins, double bound_, REAL *scratch
 ) {
@@ -136,10 +144,11 @@ VERSIONED void NAMED(spline_inverse)(
         for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
-                &at, z + j * z_column + i * z_row, z_row, parameters + j * n + i, m * n, n_bins,
+                &at, z + j * z_column + i * z_row, z_row, parameters + j * line + i, m * line, n_bins,
                 n_rows, bound, 1, scratch, scratch + n_bins * BLOCK
             );
             REAL *out = x + j * x_column + i * x_row, value[BLOCK];
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) {
                 REAL slope0 = NAMED(slope)(at.raw0[r]), slope1 = NAMED(slope)(at.raw1[r]);
                 REAL s = at.height[r] / at.width[r];
@@ -153,16 +162,17 @@ VERSIONED void NAMED(spline_inverse)(
                 int inside = NAMED(is_inside)(at.x[r], bound);
                 value[r] = inside ? at.left[r] + xi * at.width[r] : at.x[r];
             }
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) out[r * x_row] = value[r];
         }
 }
 
 /* From the gradients of z and of the log-derivative to those of x and of the parameters. */
 VERSIONED void NAMED(spline_backward)(
-    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters,
+    const REAL *x, ptrdiff_t x_column, ptrdiff_t x_row, const REAL *parameters, ptrdiff_t line,
     const REAL *grad_z, ptrdiff_t gz_column, ptrdiff_t gz_row,
     const REAL *grad_log, ptrdiff_t gl_column, ptrdiff_t gl_row,
-    REAL *grad_x, ptrdiff_t gx_column, ptrdiff_t gx_row, REAL *grad_parameters,
+    REAL *grad_x, ptrdiff_t gx_column, ptrdiff_t gx_row, REAL *grad_parameters, ptrdiff_t grad_line,
     ptrdiff_t m, ptrdiff_t n, int n_bins, double bound_, REAL *scratch
 ) {
     const REAL bound = (REAL)bound_;
@@ -176,15 +186,17 @@ VERSIONED void NAMED(spline_backward)(
         for (ptrdiff_t j = 0; j < m; j++) {
             int n_rows = n - i < BLOCK ? (int)(n - i) : BLOCK;
             NAMED(locate)(
-                &at, x + j * x_column + i * x_row, x_row, parameters + j * n + i, m * n, n_bins,
+                &at, x + j * x_column + i * x_row, x_row, parameters + j * line + i, m * line, n_bins,
                 n_rows, bound, 0, exp_x, exp_y
             );
             const REAL *from_z = grad_z + j * gz_column + i * gz_row;
             const REAL *from_log = grad_log + j * gl_column + i * gl_row;
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) {
                 of_bottom[r] = from_z[r * gz_row];
                 of_width[r] = from_log[r * gl_row];
             }
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) {
                 int inside = NAMED(is_inside)(at.x[r], bound);
                 REAL g = inside ? of_bottom[r] : 0, q = inside ? of_width[r] : 0;
@@ -222,12 +234,14 @@ VERSIONED void NAMED(spline_backward)(
                     + of_height[r] * ((height - smallest) / shared);
             }
             REAL *to_x = grad_x + j * gx_column + i * gx_row;
+            ROW_BY_ROW
             for (int r = 0; r < n_rows; r++) to_x[r * gx_row] = of_x[r];
-            const ptrdiff_t stride = m * n;
-            REAL *to_widths = grad_parameters + j * n + i;
+            const ptrdiff_t stride = m * grad_line;
+            REAL *to_widths = grad_parameters + j * grad_line + i;
             REAL *to_heights = to_widths + n_bins * stride;
             REAL *to_slopes = to_heights + n_bins * stride;
             for (int k = 0; k < n_bins; k++)
+                ROW_BY_ROW
                 for (int r = 0; r < n_rows; r++) {
                     int before = at.index[r] > (REAL)k, here = at.index[r] == (REAL)k;
                     REAL to_x_size = before ? of_left[r] : here ? of_width[r] : 0;
@@ -238,6 +252,7 @@ VERSIONED void NAMED(spline_backward)(
                         (to_y_size - mean_y[r]) * exp_y[k * BLOCK + r] * at.per_y[r];
                 }
             for (int k = 1; k < n_bins; k++)
+                ROW_BY_ROW
                 for (int r = 0; r < n_rows; r++) {
                     REAL starts = at.index[r] == (REAL)k ? of_raw0[r] : 0;
                     REAL ends = at.index[r] == (REAL)(k - 1) ? of_raw1[r] : 0;
