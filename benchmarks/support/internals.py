@@ -12,7 +12,7 @@ from skflow.flow import Flow
 from skflow.starts.point_set import initialize_set_flow
 from skflow.starts.survae_image import initialize_image_flow
 from skflow.training.fit import Fitted, fit_flow
-from skflow.training.loop import CLIP, negative_log_likelihood
+from skflow.training.loop import negative_log_likelihood
 from skflow.training.settings import Settings
 from skflow.training.state import TrainState
 from skflow.training.stopping import AllEpochs
@@ -67,7 +67,6 @@ def training_step(flow: Flow, x: torch.Tensor):
     def run():
         state.weights.zero_gradient()
         negative_log_likelihood(flow, Rows(x), fresh_noise(state.generator)).mean().backward()
-        state.weights.clip_gradient(CLIP)
         state.optimizer.step(state.factor)
         state.average.update()
 

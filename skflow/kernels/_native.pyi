@@ -105,23 +105,26 @@ def mixture_backward(
     n_components: int,
     /,
 ) -> None: ...
-def mixture_moments(
+def mixture_climb(
     is_double: bool,
     x: int,
     weight: int,
-    log_weights: int,
-    means: int,
-    log_diagonal: int,
-    upper: int,
-    log_prob: int,
-    sizes: int,
-    firsts: int,
-    seconds: int,
     n: int,
     d: int,
     n_components: int,
+    n_rows: float,
+    regularisation: float,
+    min_gain: float,
+    max_iter: int,
+    last: float,
+    log_weights: int,
+    means: int,
+    covariances: int,
+    log_diagonal: int,
+    upper: int,
+    mean: int,
     /,
-) -> None: ...
+) -> int: ...
 def spline_forward(
     is_double: bool,
     x: int,

@@ -1,10 +1,13 @@
-"""The compiled twin of a mixture's log-density: no array of every row for every component."""
+"""The compiled twins for mixtures: no array of every row for every component."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from skflow.kernels import mixture as readable
 from skflow.kernels.at_once import at_once
+from skflow.kernels.mixture_climb import Numbers
 from skflow.kernels.native import compiled, takes_tensors
 
 MOST_FEATURES = 32  # beyond, large matrix products are faster
@@ -47,28 +50,33 @@ def _gradient(inputs, results, grads):
 _log_prob = at_once(1, _value, _gradient, lambda *inputs: (readable.mixture_log_prob(*inputs),))
 
 
-def takes_moments(x: Tensor, weight: Tensor | None, *components: Tensor) -> bool:
+def takes_climb(x: Tensor, weight: Tensor | None, *how: Any) -> bool:
     """Whether compiled code reaches all of it."""
-    given = components if weight is None else (weight, *components)
-    return x.numel() > 0 and takes_tensors(x, *given)
+    return x.numel() > 0 and takes_tensors(*([x] if weight is None else [x, weight]))
 
 
-def mixture_moments(
-    x: Tensor, weight: Tensor | None, *components: Tensor
-) -> tuple[float, Tensor, Tensor, Tensor]:
-    """As `mixture.mixture_moments`."""
-    x, (n, d), n_components = x.contiguous(), x.shape, len(components[0])
-    total = torch.zeros(1, dtype=torch.float64)
-    sizes, firsts, seconds = (
-        torch.zeros(n_components, *shape, dtype=torch.float64) for shape in ((), (d,), (d, d))
+def mixture_climb(
+    x: Tensor,
+    weight: Tensor | None,
+    numbers: Numbers,
+    regularisation: float,
+    min_gain: float,
+    max_iter: int,
+    last: float,
+) -> tuple[Numbers | None, float, bool]:
+    """As `mixture_climb.mixture_climb`."""
+    x, weight = x.contiguous(), None if weight is None else weight.contiguous()
+    n, d = x.shape
+    n_rows = len(x) if weight is None else float(weight.sum(dtype=torch.float64))
+    log_weights, means, covariances, log_diagonal, upper = (
+        one.clone(memory_format=torch.contiguous_format) for one in numbers
     )
-    weight = None if weight is None else weight.contiguous()
-    kept = [one.contiguous() for one in components]  # alive for as long as they are read
-    log_weights, means, log_diagonal, upper = _addresses(*kept)
-    compiled.mixture_moments(
+    mean = torch.full((1,), last, dtype=torch.float64)
+    status = compiled.mixture_climb(
         x.dtype == torch.float64, x.data_ptr(), 0 if weight is None else weight.data_ptr(),
-        log_weights, means, log_diagonal, upper,
-        total.data_ptr(), sizes.data_ptr(), firsts.data_ptr(), seconds.data_ptr(), n, d,
-        n_components,
+        n, d, len(means), n_rows, regularisation, min_gain, max_iter, last,
+        log_weights.data_ptr(), means.data_ptr(), covariances.data_ptr(),
+        log_diagonal.data_ptr(), upper.data_ptr(), mean.data_ptr(),
     )  # fmt: skip
-    return float(total), sizes, firsts, seconds + seconds.triu(1).mT
+    found = None if status < 0 else (log_weights, means, covariances, log_diagonal, upper)
+    return found, float(mean), status != 0

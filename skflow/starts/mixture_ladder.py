@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
@@ -20,14 +19,16 @@ from torch import Tensor
 
 from skflow.data.rows import Rows
 from skflow.distributions import GaussianMixture
-from skflow.kernels.registry import mixture_moments
+from skflow.kernels.mixture_climb import LEAST_ROWS, Numbers, numbers_of
+from skflow.kernels.registry import mixture_climb
 
 MIN_GAIN = 1e-3  # nats per iteration, below which the iteration ends
-LEAST_ROWS = 10 * np.finfo(np.float64).eps  # of a component
-SINGLE_PRECISION_ROWS = 3_000  # from here on the sums over rows are of single-precision numbers
+SINGLE_PRECISION_ROWS = 500  # from here on the sums over rows are of single-precision numbers
 CLUSTERED_ROWS = 4_000  # k-means sees so many; all are then dealt to its clusters
+ITERATIONS = 5  # between looks at the clock
 RACE = 10  # iterations after which the less likely of two mixtures is given up
-RACE_ON_FEW_ROWS = 30  # below `SINGLE_PRECISION_ROWS`, where they cost little and turns come late
+FEW_ROWS = 3_000
+RACE_ON_FEW_ROWS = 30  # below that, where iterations cost little and turns come late
 SPLIT = 0.7  # deviations that the halves of a component part by, either way
 
 
@@ -43,6 +44,11 @@ class Components:
 
     def __len__(self) -> int:
         return len(self.means)
+
+    @property
+    def numbers(self) -> Numbers:
+        """As expectation maximisation takes them."""
+        return self.log_weights, self.means, self.covariances, self.log_diagonal, self.upper
 
     def module(self) -> GaussianMixture:
         """The density, in double precision."""
@@ -125,7 +131,7 @@ class MixtureLadder:
     ):
         self.clusters, self.n_most = clusters, n_most
         self.regularisation, self.max_iter, self._late = regularisation, max_iter, late
-        few = clusters.rows.n_effective < SINGLE_PRECISION_ROWS
+        few = clusters.rows.n_effective < FEW_ROWS
         self._race = RACE_ON_FEW_ROWS if few else RACE
 
     def __iter__(self) -> Iterator[Components]:
@@ -161,45 +167,21 @@ def maximised(
     late: Callable[[], bool] = lambda: False,
 ) -> tuple[Components, float] | None:
     """Expectation maximisation; the mixture and its log-density per row, None where it fails."""
-    n = len(rows) if rows.weight is None else float(rows.weight.sum(dtype=torch.float64))
-    current, last, mean = start, -math.inf, -math.inf
-    for _ in range(max_iter):
-        if current is None:
-            return None
-        log_prob, *sums = mixture_moments(
-            rows.x, rows.weight, *(one.to(rows.x.dtype) for one in _weights(current))
-        )
-        mean = log_prob / n
-        current = _of_moments(current, sums, regularisation)
-        if abs(mean - last) < MIN_GAIN or late():
+    numbers, mean, done = None if start is None else start.numbers, -math.inf, False
+    for begun in range(0, max_iter, ITERATIONS):
+        if numbers is None or done or (begun and late()):
             break
-        last = mean
-    return (current, mean) if current is not None and math.isfinite(mean) else None
-
-
-def _weights(components):
-    c = components
-    return c.log_weights, c.means, c.log_diagonal, c.upper
-
-
-def _of_moments(before, sums, regularisation):
-    sizes, firsts, seconds = sums
-    sizes = sizes + LEAST_ROWS
-    shift = firsts / sizes[:, None]
-    covariances = seconds / sizes[:, None, None] - shift[:, :, None] * shift[:, None]
-    return _components(sizes, before.means + shift, covariances, regularisation)
+        n_iter = min(ITERATIONS, max_iter - begun)
+        numbers, mean, done = mixture_climb(
+            rows.x, rows.weight, numbers, regularisation, MIN_GAIN, n_iter, mean
+        )
+    return (Components(*numbers), mean) if numbers is not None and math.isfinite(mean) else None
 
 
 def _components(sizes, means, covariances, regularisation):
     """None without definite covariances."""
-    eye = torch.eye(means.shape[1], dtype=means.dtype)
-    root, failed = torch.linalg.cholesky_ex(covariances + regularisation * eye)
-    if bool(failed.any()) or not bool(root.isfinite().all()):
-        return None
-    factor = torch.linalg.solve_triangular(root, eye.expand_as(root), upper=False).mT
-    log_diagonal = factor.diagonal(dim1=1, dim2=2).log()
-    log_weights = (sizes / sizes.sum()).log()
-    return Components(log_weights, means, covariances, log_diagonal, factor.triu(1))
+    numbers = numbers_of(sizes, means, covariances, regularisation)
+    return None if numbers is None else Components(*numbers)
 
 
 def _of_labels(rows, labels, k, regularisation):

@@ -36,10 +36,13 @@ class FlatWeights:
         """Set all gradients to zero."""
         self.gradient.zero_()
 
-    def clip_gradient(self, longest: float) -> None:
-        """Shorten the gradient of all weights to this norm where it is longer."""
-        norm = torch.linalg.vector_norm(self.gradient)
-        self.gradient.mul_((longest / (norm + 1e-6)).clamp_(max=1.0))
+    def gradient_norm(self) -> Tensor:
+        """Length of the gradient of all weights."""
+        return torch.linalg.vector_norm(self.gradient)
+
+    def scale_gradient(self, factor: Tensor) -> None:
+        """Multiply all gradients."""
+        self.gradient.mul_(factor)
 
     def copy_from(self, other: "FlatWeights") -> None:
         """Take the values of another's weights."""

@@ -19,7 +19,6 @@ from skflow.training.state import Epoch, Outcome, TrainState, snapshot
 from skflow.training.stopping import mean_log_prob
 from skflow.transforms.noise import Noise, fresh_noise
 
-CLIP = 5.0  # gradient norm: spline couplings meet rare steep batches
 DECAY = 0.3  # of the step, when validation stalls
 ROLLBACK_DECAY = 0.3
 MAX_ROLLBACKS = 10
@@ -93,7 +92,6 @@ def train(
                 mean_loss = weighted.mean()
                 weights.zero_gradient()
                 mean_loss.backward()
-                weights.clip_gradient(CLIP)
                 state.optimizer.step(state.factor)
                 state.average.update()
                 total = total + mean_loss.detach() / len(batches)

@@ -6,9 +6,8 @@ from torch.func import grad, vmap
 
 from skflow.kernels import native
 from skflow.kernels.mixture import mixture_log_prob as readable
-from skflow.kernels.mixture import mixture_moments as readable_moments
 from skflow.kernels.mixture import triangular_factor
-from skflow.kernels.native_mixture import mixture_log_prob, mixture_moments, takes
+from skflow.kernels.native_mixture import mixture_log_prob, takes
 
 COMPILED = pytest.mark.skipif(native.compiled is None, reason="skflow was built without a compiler")
 
@@ -81,17 +80,6 @@ def test_higher_derivatives_and_function_transforms():
     x, *weights = (a.detach() for a in inputs)
     one = lambda f: lambda row: f(row[None], *weights)[0]  # noqa: E731
     torch.testing.assert_close(vmap(grad(one(mixture_log_prob)))(x), vmap(grad(one(readable)))(x))
-
-
-@COMPILED
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_moments_agree_wherever_their_inputs_lie(weighted):
-    x, *components = (a.detach() for a in arguments(n=300))
-    weight = torch.rand(600, dtype=x.dtype)[::2] if weighted else None
-    x = x.T.contiguous().T
-    slow, fast = (f(x, weight, *components) for f in (readable_moments, mixture_moments))
-    assert fast[0] == pytest.approx(slow[0], rel=1e-12)
-    assert_alike(fast[1:], slow[1:], 1e-9)
 
 
 @COMPILED

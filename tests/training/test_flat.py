@@ -33,16 +33,15 @@ def test_gradients_of_layers_are_those_of_the_flat_weights():
     assert not layer.weight.grad.any()
 
 
-def test_a_long_gradient_is_shortened_as_torch_does_it():
+def test_the_gradient_of_all_weights_has_a_length_and_is_scaled():
     (layer, weights), x = flat_layer(), torch.randn(5, 3)
-    for longest in (100.0, 1.0):
-        layer(x).sum().backward()
-        twin = [nn.Parameter(p.detach()) for p in layer.parameters()]
-        for p, own in zip(twin, layer.parameters(), strict=True):
-            p.grad = own.grad.clone()
-        nn.utils.clip_grad_norm_(twin, longest)
-        weights.clip_gradient(longest)
-        torch.testing.assert_close(weights.gradient, torch.cat([p.grad.flatten() for p in twin]))
+    layer(x).sum().backward()
+    before = [p.grad.clone() for p in layer.parameters()]
+    length = nn.utils.get_total_norm(before)
+    torch.testing.assert_close(weights.gradient_norm(), length)
+    weights.scale_gradient(torch.tensor(0.25))
+    for p, gradient in zip(layer.parameters(), before, strict=True):
+        torch.testing.assert_close(p.grad, 0.25 * gradient)
 
 
 def test_an_average_moves_by_its_share():

@@ -14,13 +14,14 @@ from skflow.data.batches import MemoryBatches
 from skflow.data.rows import Rows
 from skflow.distributions import Distribution
 from skflow.training.loop import train
+from skflow.training.optimizer import Optimizer, flat_weights
 from skflow.training.settings import Settings
 from skflow.training.state import TrainState
 from skflow.training.stopping import AllEpochs, EarlyStopping
 
 RATE = 1e-2
 WARMUP = 100  # steps until the rate is whole
-AVERAGING = 0.99
+AVERAGING = 0.98
 AT_REST = 1e-30  # a rate at which nothing moves
 
 
@@ -192,14 +193,27 @@ def test_the_rate_rises_to_its_peak_and_stays():
     assert rates == pytest.approx(expected)
 
 
-def test_a_steep_batch_counts_as_one_of_norm_five():
-    def end(first):
+def test_a_steep_batch_counts_as_one_three_times_as_long_as_usual():
+    def end(steep, at):
         flow = Slope()
-        run(flow, ROWS, rows_of=lambda k: column(first if k == 1 else 1.0), max_iter=60)
+        run(flow, ROWS, rows_of=lambda k: column(steep if k == at else 1.0), max_iter=60)
         return flow.centre
 
-    assert end(1e6) == pytest.approx(end(5.0), rel=1e-5)
-    assert end(3.0) > 1.01 * end(5.0)  # a smaller one is left as it is
+    # What is usual is 5 at first; then 5 % of every length goes in, and all others are 1.
+    for at in (1, 2, 40):
+        usual = 1 + 4 * 0.95 ** (at - 1)
+        assert end(1e6, at) == pytest.approx(end(3 * usual, at), rel=1e-5)
+        assert end(2 * usual, at) != pytest.approx(end(3 * usual, at), rel=1e-3)
+
+
+def test_what_is_usual_follows_steep_gradients():
+    weights = flat_weights(Slope())
+    optimizer = Optimizer(weights, Settings(max_iter=1, batch_size=1, learning_rate_init=RATE))
+    for _ in range(100):
+        weights.gradient.fill_(1e3)
+        length = float(weights.gradient_norm())
+        optimizer.step(1.0)
+    assert float(weights.gradient_norm()) == length  # not shortened any more
 
 
 class Stumbling(Slope):

@@ -11,11 +11,12 @@
 #define BLOCK 64 /* rows at a time: some vectors, and little enough for the first cache */
 
 #define LOG_SQRT_2PI 0.91893853320467274178
+#define LEAST_ROWS 2.220446049250313e-15 /* of a component: ten times the rounding of 1 */
 #define NO_SHARE 1e-12 /* of a block of rows in a component: its moments are not summed */
 #define MAX_LOG_SCALE 5.0 /* as in families.py */
 
 #ifndef ROWS
-#define ROWS 256 /* at a time under a mixture: sums over them cost less the more they are */
+#define ROWS 128 /* at a time under a mixture: sums over them cost less the more they are */
 #endif
 
 /* As in rational_quadratic.py. */
@@ -54,6 +55,7 @@
 #include "affine.h"
 #include "columns.h"
 #include "mixture.h"
+#include "climb.h"
 #include "spline.h"
 #include "couplings.h"
 #include "undefine.h"
@@ -64,6 +66,7 @@
 #include "affine.h"
 #include "columns.h"
 #include "mixture.h"
+#include "climb.h"
 #include "spline.h"
 #include "couplings.h"
 #include "undefine.h"

@@ -7,6 +7,7 @@
 /* Rows as columns of ROWS numbers each; those that are missing from a block are zero. */
 INLINE void NAMED(transposed)(const REAL *x, ptrdiff_t d, int n_rows, REAL *columns) {
     for (ptrdiff_t j = 0; j < d; j++)
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) columns[j * ROWS + r] = r < n_rows ? x[r * d + j] : 0;
 }
 
@@ -48,10 +49,12 @@ INLINE void NAMED(whiten)(
 ) {
     REAL constant = log_weight - (REAL)LOG_SQRT_2PI * (REAL)d;
     for (ptrdiff_t j = 0; j < d; j++) constant += log_diagonal[j];
+    ROW_BY_ROW
     for (int r = 0; r < ROWS; r++) joint[r] = 0;
     for (ptrdiff_t j = 0; j < d; j++) {
         REAL diagonal = NAMED(vexp)(log_diagonal[j]);
         REAL *y = white + j * ROWS, *own = centred + j * ROWS;
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) {
             own[r] = columns[j * ROWS + r] - mean[j];
             y[r] = own[r] * diagonal;
@@ -61,15 +64,19 @@ INLINE void NAMED(whiten)(
             const REAL *a = centred + i * ROWS, *b = a + ROWS, *c = b + ROWS, *e = c + ROWS;
             const REAL *u = upper + i * d + j;
             REAL u0 = u[0], u1 = u[d], u2 = u[2 * d], u3 = u[3 * d];
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++)
                 y[r] += (a[r] * u0 + b[r] * u1) + (c[r] * u2 + e[r] * u3);
         }
         for (; i < j; i++) {
             REAL u = upper[i * d + j];
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++) y[r] += centred[i * ROWS + r] * u;
         }
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) joint[r] += y[r] * y[r];
     }
+    ROW_BY_ROW
     for (int r = 0; r < ROWS; r++) joint[r] = constant - (REAL)0.5 * joint[r];
 }
 
@@ -85,6 +92,7 @@ INLINE void NAMED(all_joint)(
             columns, d, log_weights[k], means + k * d, log_diagonal + k * d, upper + k * d * d,
             memory, memory + d * ROWS, of_k
         );
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) most[r] = k == 0 || of_k[r] > most[r] ? of_k[r] : most[r];
     }
 }
@@ -103,8 +111,10 @@ VERSIONED void NAMED(mixture_forward)(
         NAMED(all_joint)(
             columns, d, n_components, log_weights, means, log_diagonal, upper, memory, joint, most
         );
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) sum[r] = 0;
         for (ptrdiff_t k = 0; k < n_components; k++)
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++)
                 sum[r] += NAMED(vexp)(joint[k * ROWS + r] - most[r]);
         for (int r = 0; r < n_rows; r++) log_prob[i + r] = most[r] + NAMED(vlog)(sum[r]);
@@ -130,6 +140,7 @@ VERSIONED void NAMED(mixture_backward)(
             NAMED(whiten)(
                 columns, d, log_weights[k], means + k * d, logs, above, centred, white, joint
             );
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++) share[r] = 0;
             for (int r = 0; r < n_rows; r++)
                 share[r] = grad[(i + r) * grad_row] * NAMED(vexp)(joint[r] - log_prob[i + r]);
@@ -138,6 +149,7 @@ VERSIONED void NAMED(mixture_backward)(
             for (ptrdiff_t j = 0; j < d; j++) {
                 REAL *pull = white + j * ROWS, diagonal = NAMED(vexp)(logs[j]);
                 REAL *of_own = of_x + j * ROWS;
+                ROW_BY_ROW
                 for (int r = 0; r < ROWS; r++) {
                     pull[r] *= share[r]; /* minus the gradient of y */
                     of_own[r] -= pull[r] * diagonal;
@@ -148,6 +160,7 @@ VERSIONED void NAMED(mixture_backward)(
                     sum - NAMED(product)(pull, centred + j * ROWS) * diagonal;
                 for (ptrdiff_t l = 0; l < j; l++) {
                     REAL u = above[l * d + j], *of_l = of_x + l * ROWS;
+                    ROW_BY_ROW
                     for (int r = 0; r < ROWS; r++) of_l[r] -= pull[r] * u;
                     grad_means[k * d + l] += total * u;
                 }
@@ -181,28 +194,35 @@ VERSIONED void NAMED(mixture_moments)(
     for (ptrdiff_t i = 0; i < n; i += ROWS) {
         int n_rows = n - i < ROWS ? (int)(n - i) : ROWS;
         NAMED(transposed)(x + i * d, d, n_rows, columns);
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++)
             of_row[r] = r < n_rows ? (weight == NULL ? 1 : weight[i + r]) : 0;
         NAMED(all_joint)(
             columns, d, n_components, log_weights, means, log_diagonal, upper, centred, joint, most
         );
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) sum[r] = 0;
         for (ptrdiff_t k = 0; k < n_components; k++)
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++) {
                 REAL *of_k = joint + k * ROWS;
                 of_k[r] = NAMED(vexp)(of_k[r] - most[r]);
                 sum[r] += of_k[r];
             }
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) most[r] = (most[r] + NAMED(vlog)(sum[r])) * of_row[r];
         *log_prob += NAMED(total)(most);
+        ROW_BY_ROW
         for (int r = 0; r < ROWS; r++) sum[r] = of_row[r] / sum[r];
         for (ptrdiff_t k = 0; k < n_components; k++) {
+            ROW_BY_ROW
             for (int r = 0; r < ROWS; r++) share[r] = joint[k * ROWS + r] * sum[r];
             REAL size = NAMED(total)(share);
             if (size < (REAL)NO_SHARE) continue;
             sizes[k] += size;
             for (ptrdiff_t j = 0; j < d; j++) {
                 REAL *own = centred + j * ROWS, *pull = white + j * ROWS, mean = means[k * d + j];
+                ROW_BY_ROW
                 for (int r = 0; r < ROWS; r++) {
                     own[r] = columns[j * ROWS + r] - mean;
                     pull[r] = own[r] * share[r];

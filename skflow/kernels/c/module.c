@@ -224,27 +224,35 @@ static PyObject *mixture_backward(PyObject *self, PyObject *arguments) {
     Py_RETURN_NONE;
 }
 
-static PyObject *mixture_moments(PyObject *self, PyObject *arguments) {
-    int is_double;
-    Py_ssize_t x, weight, log_weights, means, log_diagonal, upper, log_prob, sizes, firsts, seconds,
-        n, d, n_components;
+static PyObject *mixture_climb(PyObject *self, PyObject *arguments) {
+    int is_double, status = 0;
+    Py_ssize_t x, weight, n, d, n_components, max_iter, log_weights, means, covariances,
+        log_diagonal, upper, mean;
+    double n_rows, regularisation, min_gain, last;
     if (!PyArg_ParseTuple(
-            arguments, "innnnnnnnnnnnn", &is_double, &x, &weight, &log_weights, &means,
-            &log_diagonal, &upper, &log_prob, &sizes, &firsts, &seconds, &n, &d, &n_components
+            arguments, "innnnndddndnnnnnn", &is_double, &x, &weight, &n, &d, &n_components, &n_rows,
+            &regularisation, &min_gain, &max_iter, &last, &log_weights, &means, &covariances,
+            &log_diagonal, &upper, &mean
         ))
         return NULL;
-    NEW_SCRATCH((3 * d + n_components + 1) * ROWS)
-    CALL(
-        mixture_moments, A(const T, x), A(const T, weight), A(const T, log_weights),
-        A(const T, means), A(const T, log_diagonal), A(const T, upper), A(double, log_prob),
-        A(double, sizes), A(double, firsts), A(double, seconds), n, d, n_components, A(T, scratch)
-    )
+    NEW_SCRATCH(NUMBERS_TO_CLIMB(d, n_components) + (3 * d + n_components + 1) * ROWS)
+    double *of_rows = (double *)scratch + NUMBERS_TO_CLIMB(d, n_components);
+#define CLIMB(T, precision)                                                                     \
+    status = mixture_climb_##precision(                                                         \
+        A(const T, x), A(const T, weight), n, d, n_components, n_rows, regularisation,          \
+        min_gain, max_iter, last, A(double, log_weights), A(double, means),                     \
+        A(double, covariances), A(double, log_diagonal), A(double, upper), A(double, mean),     \
+        scratch, (T *)of_rows                                                                   \
+    );
+    Py_BEGIN_ALLOW_THREADS
+    if (is_double) { CLIMB(double, float64) } else { CLIMB(float, float32) }
+    Py_END_ALLOW_THREADS
     free(scratch);
-    Py_RETURN_NONE;
+    return PyLong_FromLong(status);
 }
 
 static PyMethodDef methods[] = {
-    {"mixture_moments", mixture_moments, METH_VARARGS, NULL},
+    {"mixture_climb", mixture_climb, METH_VARARGS, NULL},
     {"mixture_forward", mixture_forward, METH_VARARGS, NULL},
     {"mixture_backward", mixture_backward, METH_VARARGS, NULL},
     {"use_products", use_products, METH_VARARGS, NULL},
