@@ -14,7 +14,7 @@ from skflow.kernels.coupling import Stack, readable
 from skflow.kernels.native import compiled, takes_tensors
 
 SHARES = 4  # of the rows, at most: each has its own gradient of all weights
-ROWS_OF_SHARE = 96
+ROWS_OF_SHARE = 192
 
 _threads = threading.local()
 
