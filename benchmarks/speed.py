@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from benchmarks.support.fitting import Clock
-from benchmarks.support.internals import coupling_flow, training_step
+from benchmarks.support.internals import coupling_flow, training_steps
 from benchmarks.support.peers import evaluate
 from benchmarks.support.pieces import Outcome, Piece
 from skflow import NormalizingFlow
 
 LAYERS, HIDDEN, BINS = 4, (128, 128), 8
 PEERS = ("zuko", "nflows", "normflows")
-BATCH, STEPS = 450, 5
+BATCH, STEPS = 450, 20
 WIDTHS = (8, 16, 43)
 CHUNKS = (1024, 4096, 16384)
 
@@ -50,10 +50,10 @@ def pieces(options):
 
 def step_pair(kind: str, d: int, peer: str, options) -> Outcome:
     clock, x = Clock(), rows(BATCH, d)
-    ours = training_step(of_skflow(d, kind).train(), x)
+    ours = training_steps(of_skflow(d, kind).train(), x, STEPS)
     alone = peer == "products"
     other = products(d, kind, BATCH) if alone else peer_step(of_peer(peer, d, kind), x)
-    return Outcome(clock.seconds(), compared(repeated(ours), repeated(other), options.repeats))
+    return Outcome(clock.seconds(), compared(ours, repeated(other), options.repeats))
 
 
 def score_pair(d: int, peer: str, ours: str, options) -> Outcome:

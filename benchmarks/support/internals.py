@@ -13,6 +13,7 @@ from skflow.starts.point_set import initialize_set_flow
 from skflow.starts.survae_image import initialize_image_flow
 from skflow.training.fit import Fitted, fit_flow
 from skflow.training.loop import negative_log_likelihood
+from skflow.training.one_thread import where_small
 from skflow.training.settings import Settings
 from skflow.training.state import TrainState
 from skflow.training.stopping import AllEpochs
@@ -29,7 +30,7 @@ __all__ = [
     "initialized_flow",
     "lattice_steps",
     "trained_flow",
-    "training_step",
+    "training_steps",
 ]
 
 
@@ -59,15 +60,18 @@ def coupling_flow(d: int, kind: str, *, n_layers: int, hidden_layer_sizes, n_bin
     return Flow([], layers, StandardNormal(d))
 
 
-def training_step(flow: Flow, x: torch.Tensor):
-    """A step of the training loop on one batch, averaging included."""
+def training_steps(flow: Flow, x: torch.Tensor, n_steps: int):
+    """Steps of the training loop on one batch, on its threads, averaging included."""
     settings = Settings(max_iter=1, batch_size=len(x), learning_rate_init=1e-4)
     state = TrainState(flow, settings, torch.Generator().manual_seed(0), AllEpochs())
 
     def run():
-        state.weights.zero_gradient()
-        negative_log_likelihood(flow, Rows(x), fresh_noise(state.generator)).mean().backward()
-        state.optimizer.step(state.factor)
-        state.average.update()
+        with where_small(flow, settings):
+            for _ in range(n_steps):
+                state.weights.zero_gradient()
+                loss = negative_log_likelihood(flow, Rows(x), fresh_noise(state.generator))
+                loss.mean().backward()
+                state.optimizer.step(state.factor)
+                state.average.update()
 
     return run
