@@ -3,9 +3,9 @@
 Four couplings with perceptrons of (128, 128) and splines of 8 bins, or affine maps. skflow and a
 peer alternate in pairs and the median of the pairs' ratios is reported, so that whatever else the
 machine does meets both; a piece is such a pair. A ratio above 1 means that skflow is faster.
-"products" are the matrix products of skflow's own step alone: what no implementation on the same
-linear algebra can be below. "estimator" is ``score_samples`` at its defaults, which works in
-float64; everything else is in float32. Scores are in the chunks that suit each library best.
+"products" are the matrix products of skflow's own step alone, on torch's threads. "estimator" is
+``score_samples`` at its defaults, which works in float64; everything else is in float32. Scores are
+in the chunks that suit each library best.
 """
 
 import time
