@@ -87,9 +87,8 @@ def _through(forward, x, context, stack, weights):
         seen = kept if context is None else torch.cat([kept, context], 1)
         parameters = perceptron(seen.clamp(-stack.reach, stack.reach), *own)
         n_parameters = len(parameters) // len(moving)  # of no rows, view could not say
-        moved, log_derivative = getattr(layer.family, forward)(
-            moving, parameters.view(n_parameters, *moving.shape)
-        )
+        function = getattr(layer.family, forward, layer.family.forward)
+        moved, log_derivative = function(moving, parameters.view(n_parameters, *moving.shape))
         z = torch.cat([kept, moved.T], 1)
         total = total + log_derivative.sum(0)
     return z if stack.order is None else z.index_select(1, stack.order), total

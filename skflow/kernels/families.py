@@ -4,8 +4,8 @@ A family is only mathematics: it takes parameters that somebody else computed. L
 ``(d, n)``, parameters are ``(n_parameters, d, n)`` (or broadcast to it). At zero parameters every
 family is the identity, so a network whose last layer is zero starts as the identity.
 
-`compiled` is how compiled couplings know a family: by its bins, none of an affine map, and its
-bound; None if they do not.
+`compiled`, which a family may lack, is how compiled couplings know it: by its bins, none of an
+affine map, and its bound. `readable_forward` is its `forward` in operations of torch alone.
 """
 
 from dataclasses import dataclass
@@ -31,25 +31,15 @@ class Family(Protocol):
     def inverse(self, z: Tensor, parameters: Tensor) -> Tensor:
         """Return x."""
 
-    def readable_forward(self, x: Tensor, parameters: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, in operations of torch alone."""
-
-    @property
-    def compiled(self) -> tuple[int, float] | None:
-        """Number of bins and bound."""
-
 
 @dataclass(frozen=True)
 class Additive:
     """``z = x + b``: volume preserving (NICE, arXiv:1410.8516)."""
 
     n_parameters: int = 1
-    compiled: ClassVar[None] = None
 
     def forward(self, x, parameters):
         return x + parameters[0], torch.zeros_like(x)
-
-    readable_forward = forward
 
     def inverse(self, z, parameters):
         return z - parameters[0]

@@ -1,5 +1,7 @@
 """Expectation maximisation of a mixture of Gaussians: the readable reference."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,6 +13,24 @@ LEAST_ROWS = 10 * np.finfo(np.float64).eps  # of a component
 Numbers = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Log-weights (K,), means (K, d), covariances without what regularises them, (K, d, d), and their
 triangular factors as `mixture_log_prob` takes them; in double precision."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How to climb.
+
+    Attributes
+    ----------
+    regularisation : float
+        Added to variances.
+    min_gain : float
+        Nats per row that an iteration must gain for another one.
+    max_iter : int
+    """
+
+    regularisation: float
+    min_gain: float
+    max_iter: int
 
 
 def numbers_of(
@@ -31,12 +51,10 @@ def mixture_climb(
     x: Tensor,
     weight: Tensor | None,
     numbers: Numbers,
-    regularisation: float,
-    min_gain: float,
-    max_iter: int,
+    how: Climb,
     last: float,
 ) -> tuple[Numbers | None, float, bool]:
-    """Iterate until the mean log-density gains less than ``min_gain``.
+    """Iterate until the mean log-density gains less than it must.
 
     Parameters
     ----------
@@ -44,10 +62,7 @@ def mixture_climb(
     weight : Tensor of shape (n,), or None
     numbers : Numbers
         Where to begin.
-    regularisation : float
-        Added to variances.
-    min_gain : float
-    max_iter : int
+    how : Climb
     last : float
         Mean log-density of the iteration before.
 
@@ -62,7 +77,7 @@ def mixture_climb(
     """
     n_rows = len(x) if weight is None else float(weight.sum(dtype=torch.float64))
     mean, found = last, numbers
-    for _ in range(max_iter):
+    for _ in range(how.max_iter):
         log_weights, means, _, log_diagonal, upper = (one.to(x.dtype) for one in found)
         log_prob, sizes, firsts, seconds = mixture_moments(
             x, weight, log_weights, means, log_diagonal, upper
@@ -71,11 +86,11 @@ def mixture_climb(
         sizes = sizes + LEAST_ROWS
         shift = firsts / sizes[:, None]
         covariances = seconds / sizes[:, None, None] - shift[:, :, None] * shift[:, None]
-        after = numbers_of(sizes, found[1] + shift, covariances, regularisation)
+        after = numbers_of(sizes, found[1] + shift, covariances, how.regularisation)
         if after is None:
             return None, mean, True
         found = after
-        if abs(mean - last) < min_gain:
+        if abs(mean - last) < how.min_gain:
             return found, mean, True
         last = mean
     return found, mean, False

@@ -21,7 +21,7 @@ def takes_tensors(*tensors: Tensor) -> bool:
     return (
         compiled is not None
         and dtype in (torch.float32, torch.float64)
-        and all(t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+        and all(t.dtype == dtype and t.device.type == "cpu" and not t.is_neg() for t in tensors)
         and not torch.compiler.is_compiling()
     )
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from skflow.kernels.at_once import at_once
 from skflow.kernels.coupling import Stack, readable
@@ -35,19 +36,55 @@ def has_products() -> bool:
     """Whether SciPy's matrix products can be called as this was built to call them."""
     if compiled is None:
         return False
-    from scipy.linalg.cython_blas import __pyx_capi__ as blas
+    try:
+        from scipy.linalg.cython_blas import __pyx_capi__ as blas
 
-    return compiled.use_products(blas["sgemm"], blas["dgemm"])
+        return compiled.use_products(blas["sgemm"], blas["dgemm"])
+    except (ImportError, KeyError):
+        return False
 
 
 def takes(x: Tensor, context: Tensor | None, stack: Stack, *weights: Tensor) -> bool:
-    """Whether all families are compiled, and all is where compiled code reaches it."""
+    """Whether all families are compiled, and all is where and as compiled code reads it."""
     given = weights if context is None else (context, *weights)
     return (
-        all(layer.family.compiled is not None for layer in stack.layers)
+        all(_is_compiled(layer.family) for layer in stack.layers)
         and x.numel() > 0
         and takes_tensors(x, *given)
+        and _fits(x, context, stack, weights)
         and has_products()
+    )
+
+
+def _is_compiled(family) -> bool:
+    """Not by inheritance: who overrides a family's mathematics has other mathematics."""
+    return vars(type(family)).get("compiled") is not None
+
+
+def _fits(x, context, stack, weights) -> bool:
+    """Whether all shapes go together: compiled code checks none."""
+    if x.dim() != 2 or (context is not None and (context.dim() != 2 or len(context) != len(x))):
+        return False
+    d, n_context = x.shape[1], 0 if context is None else context.shape[1]
+    remaining = iter(weights)
+    for layer in stack.layers:
+        width = layer.n_kept + n_context
+        for _ in range(layer.n_weights // 2):
+            weight, bias = next(remaining), next(remaining)
+            if weight.dim() != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+                return False
+            width = len(weight)
+        if not 0 <= layer.n_kept < d or width != layer.family.n_parameters * (d - layer.n_kept):
+            return False
+    return all(_is_order(order, d) for order in (stack.order, *(c.order for c in stack.layers)))
+
+
+def _is_order(order: Tensor | None, d: int) -> bool:
+    return order is None or (
+        order.shape == (d,)
+        and order.dtype == torch.int64
+        and order.device.type == "cpu"
+        and order.is_contiguous()
     )
 
 
@@ -124,8 +161,10 @@ def couplings_at_once(
 ) -> tuple[Tensor, Tensor]:
     """As `couplings`; where nothing is derived, nothing is kept either."""
     given = [x, *weights] if context is None else [x, context, *weights]
-    if torch._C._are_functorch_transforms_active() or (
-        torch.is_grad_enabled() and any(t.requires_grad for t in given)
+    if (
+        torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or (torch.is_grad_enabled() and any(t.requires_grad for t in given))
     ):
         return _at_once(x, context, stack, *weights)
     x, context, *weights = _contiguous((x, context, *weights))

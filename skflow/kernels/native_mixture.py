@@ -7,10 +7,11 @@ from torch import Tensor
 
 from skflow.kernels import mixture as readable
 from skflow.kernels.at_once import at_once
-from skflow.kernels.mixture_climb import Numbers
+from skflow.kernels.mixture_climb import Climb, Numbers
 from skflow.kernels.native import compiled, takes_tensors
 
 MOST_FEATURES = 32  # beyond, large matrix products are faster
+MOST_TO_CLIMB = 256
 
 
 def takes(x: Tensor, *weights: Tensor) -> bool:
@@ -51,17 +52,16 @@ _log_prob = at_once(1, _value, _gradient, lambda *inputs: (readable.mixture_log_
 
 
 def takes_climb(x: Tensor, weight: Tensor | None, *how: Any) -> bool:
-    """Whether compiled code reaches all of it."""
-    return x.numel() > 0 and takes_tensors(*([x] if weight is None else [x, weight]))
+    """Whether the components are of few columns, and all of it is in reach."""
+    few = x.shape[1] <= MOST_TO_CLIMB
+    return few and x.numel() > 0 and takes_tensors(*([x] if weight is None else [x, weight]))
 
 
 def mixture_climb(
     x: Tensor,
     weight: Tensor | None,
     numbers: Numbers,
-    regularisation: float,
-    min_gain: float,
-    max_iter: int,
+    how: Climb,
     last: float,
 ) -> tuple[Numbers | None, float, bool]:
     """As `mixture_climb.mixture_climb`."""
@@ -74,7 +74,8 @@ def mixture_climb(
     mean = torch.full((1,), last, dtype=torch.float64)
     status = compiled.mixture_climb(
         x.dtype == torch.float64, x.data_ptr(), 0 if weight is None else weight.data_ptr(),
-        n, d, len(means), n_rows, regularisation, min_gain, max_iter, last,
+        n, d, len(means), n_rows, how.regularisation, how.min_gain, how.max_iter,
+        last,
         log_weights.data_ptr(), means.data_ptr(), covariances.data_ptr(),
         log_diagonal.data_ptr(), upper.data_ptr(), mean.data_ptr(),
     )  # fmt: skip

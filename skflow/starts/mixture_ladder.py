@@ -19,7 +19,7 @@ from torch import Tensor
 
 from skflow.data.rows import Rows
 from skflow.distributions import GaussianMixture
-from skflow.kernels.mixture_climb import LEAST_ROWS, Numbers, numbers_of
+from skflow.kernels.mixture_climb import LEAST_ROWS, Climb, Numbers, numbers_of
 from skflow.kernels.registry import mixture_climb
 
 MIN_GAIN = 1e-3  # nats per iteration, below which the iteration ends
@@ -171,10 +171,8 @@ def maximised(
     for begun in range(0, max_iter, ITERATIONS):
         if numbers is None or done or (begun and late()):
             break
-        n_iter = min(ITERATIONS, max_iter - begun)
-        numbers, mean, done = mixture_climb(
-            rows.x, rows.weight, numbers, regularisation, MIN_GAIN, n_iter, mean
-        )
+        how = Climb(regularisation, MIN_GAIN, min(ITERATIONS, max_iter - begun))
+        numbers, mean, done = mixture_climb(rows.x, rows.weight, numbers, how, mean)
     return (Components(*numbers), mean) if numbers is not None and math.isfinite(mean) else None
 
 

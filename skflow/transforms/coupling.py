@@ -68,7 +68,7 @@ class Coupling(DimensionwiseTransform):
     @property
     def is_plain(self) -> bool:
         """Whether it is as the kernel of couplings wants it."""
-        return isinstance(self.network, MLP)
+        return type(self.network) is MLP
 
     def coupled(self, order: Tensor | None = None) -> Coupled:
         """What the kernel of couplings is told; ``order`` is that of the columns before it."""

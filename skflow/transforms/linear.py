@@ -96,7 +96,9 @@ class Permutation(DimensionwiseTransform):
             order = torch.arange(n_features - 1, -1, -1)
         elif order is None:
             order = torch.randperm(n_features, generator=generator)
-        self.register_buffer("order", order.clone())
+        if not torch.equal(order.long().sort().values.cpu(), torch.arange(n_features)):
+            raise ValueError(f"order must hold every number from 0 to {n_features - 1} once.")
+        self.register_buffer("order", order.long().clone())
 
     def _forward(self, x, context, noise):
         return x.index_select(1, self.order), x.new_zeros(len(x))

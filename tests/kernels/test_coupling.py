@@ -2,10 +2,12 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 from torch.func import grad, hessian, vmap
 
 from skflow.kernels import native, native_coupling
@@ -171,8 +173,39 @@ def test_it_takes_only_what_it_can():
     assert not native_coupling.takes(inputs[0].float(), *inputs[1:])
     assert not native_coupling.takes(inputs[0][:0], *inputs[1:])
     assert not native_coupling.takes(*(i.to("meta") if torch.is_tensor(i) else i for i in inputs))
+    x, context, stack, *weights = inputs
+    for wrong in (x[:, :4], torch.cat([x, x], 1), x[None]):
+        assert not native_coupling.takes(wrong, context, stack, *weights)
+    assert not native_coupling.takes(x, x[:3], stack, *weights)
+    assert not native_coupling.takes(x, context, stack, *weights[:-1], weights[-1][:-1])
+    for order in (torch.arange(5, dtype=torch.int32), torch.arange(4), torch.arange(10)[::2]):
+        other = replace(stack, order=order)
+        assert not native_coupling.takes(x, context, other, *weights)
     assert couplings_forward.chosen(*inputs) is couplings_at_once
     assert couplings_forward.chosen(*arguments(Additive())) is couplings
+
+
+class Shifted(Affine):
+    """Other mathematics under the same name."""
+
+    def forward(self, x, parameters):
+        return x + 1, torch.zeros_like(x)
+
+
+def test_what_is_derived_from_a_family_is_not_it():
+    assert not native_coupling.takes(*arguments(Shifted()))
+
+
+@FORWARD_MODE
+def test_a_tangent_is_not_lost():
+    x, _, stack, *weights = arguments(Affine(), n=3)
+    x, weights = x.detach(), [w.detach() for w in weights]
+    found = []
+    for function in (couplings_at_once, readable):
+        with forward_ad.dual_level(), torch.no_grad():
+            outputs = function(forward_ad.make_dual(x, x.cos()), None, stack, *weights)
+            found.append([forward_ad.unpack_dual(one).tangent for one in outputs])
+    assert_alike(*found, 1e-9)
 
 
 def test_products_of_another_signature_are_not_called():

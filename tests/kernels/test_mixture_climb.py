@@ -7,8 +7,8 @@ import torch
 
 from skflow.kernels import native
 from skflow.kernels.mixture import mixture_log_prob
+from skflow.kernels.mixture_climb import Climb, numbers_of
 from skflow.kernels.mixture_climb import mixture_climb as readable
-from skflow.kernels.mixture_climb import numbers_of
 from skflow.kernels.native_mixture import mixture_climb, takes_climb
 from skflow.kernels.registry import mixture_climb as chosen
 
@@ -45,25 +45,28 @@ def test_it_agrees_wherever_its_inputs_lie(weighted, n, d, k, max_iter):
     x = x.T.contiguous().T
     assert takes_climb(x, weight)
     slow, fast = (
-        f(x, weight, numbers, 1e-3, 0.0, max_iter, -math.inf) for f in (readable, mixture_climb)
+        f(x, weight, numbers, Climb(1e-3, 0.0, max_iter), -math.inf)
+        for f in (readable, mixture_climb)
     )
     assert_alike(fast, slow, 1e-9)
 
 
 def test_in_single_precision():
     x, weight, numbers = problem(weighted=True, dtype=torch.float32)
-    slow, fast = (f(x, weight, numbers, 1e-3, 0.0, 3, -math.inf) for f in (readable, mixture_climb))
+    slow, fast = (
+        f(x, weight, numbers, Climb(1e-3, 0.0, 3), -math.inf) for f in (readable, mixture_climb)
+    )
     assert_alike(fast, slow, 1e-4)
 
 
 @pytest.mark.parametrize("climb", [readable, mixture_climb])
 def test_it_ends_where_little_is_gained_and_goes_on_where_it_was(climb):
     x, weight, numbers = problem(weighted=True)
-    at_once = climb(x, weight, numbers, 1e-3, 1e-4, 500, -math.inf)
+    at_once = climb(x, weight, numbers, Climb(1e-3, 1e-4, 500), -math.inf)
     assert at_once[2]
     found, mean, ended = numbers, -math.inf, False
     while not ended:
-        found, mean, ended = climb(x, weight, found, 1e-3, 1e-4, 2, mean)
+        found, mean, ended = climb(x, weight, found, Climb(1e-3, 1e-4, 2), mean)
     assert_alike((found, mean, ended), at_once, 1e-12)
     log_weights, means, _, log_diagonal, upper = found
     log_prob = mixture_log_prob(x, log_weights, means, log_diagonal, upper)
@@ -76,12 +79,12 @@ def test_what_is_not_definite_is_none_and_inputs_stay(climb):
     kept = [one.clone() for one in numbers]
     flat = x.clone()
     flat[:, 1] = 0.5
-    assert climb(flat, weight, numbers, 0.0, 0.0, 5, -math.inf)[0] is None
-    assert climb(x * torch.nan, weight, numbers, 1e-3, 0.0, 5, -math.inf)[0] is None
+    assert climb(flat, weight, numbers, Climb(0.0, 0.0, 5), -math.inf)[0] is None
+    assert climb(x * torch.nan, weight, numbers, Climb(1e-3, 0.0, 5), -math.inf)[0] is None
     assert all(map(torch.equal, numbers, kept))
 
 
 def test_compiled_code_is_what_works():
     x, weight, numbers = problem()
-    assert chosen.chosen(x, weight, numbers, 1e-3, 0.0, 5, -math.inf) is mixture_climb
+    assert chosen.chosen(x, weight, numbers, Climb(1e-3, 0.0, 5), -math.inf) is mixture_climb
     assert not takes_climb(x[:0], weight)

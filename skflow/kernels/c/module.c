@@ -124,7 +124,10 @@ static PyObject *use_products(PyObject *self, PyObject *arguments) {
     void *found[2];
     for (int i = 0; i < 2; i++) {
         const char *name = PyCapsule_GetName(both[i]);
-        if (name == NULL) return NULL;
+        if (name == NULL) {
+            PyErr_Clear();
+            Py_RETURN_FALSE;
+        }
         if (strncmp(name, PRODUCT_SIGNATURE, strlen(PRODUCT_SIGNATURE)) != 0) Py_RETURN_FALSE;
         found[i] = PyCapsule_GetPointer(both[i], name);
         if (found[i] == NULL) return NULL;
