@@ -55,7 +55,7 @@ def test_every_mode_learns_a_correlation(mode):
     assert flow.start_score_ < truth.mean() - 1  # it began without the correlations
     assert flow.score(X[2_500:]) > truth[2_500:].mean() - 0.1
     assert flow.logdet_gradient_ == mode
-    assert flow.condition_number_ > 2
+    assert flow.condition_number_ > 1.5  # a rotation has 1
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -103,7 +103,7 @@ def test_the_guard_counts_its_refreshes():
     settings = {**SMALL, **PLAIN, "early_stopping": False, "logdet_gradient": "newton"}
     calm = SelfNormalizingFlow(**settings, learning_rate_init=1e-4).fit(X)
     settings["max_iter"] = 20  # beyond the warm-up
-    wild = SelfNormalizingFlow(**settings, learning_rate_init=0.3).fit(X)
+    wild = SelfNormalizingFlow(**settings, learning_rate_init=1.0).fit(X)
     assert calm.n_refreshes_ == 0 < wild.n_refreshes_
 
 
