@@ -94,6 +94,7 @@ REACH = (
     "ratio:.1f",
     "note:s",
 )
+TUNING = ("gain:.3f", "se of gain:.3f", "ratio", "epochs:d", "default_epochs:d")
 SCORES = (
     "rows:d",
     "rows_per_second:d",
@@ -144,6 +145,7 @@ VIEWS = (
     View("quality_fit", "quality", lines("beside", QUALITY, task_label="table"), "fit/*"),
     View("quality_small", "quality", lines("beside", QUALITY, task_label="table"), "small/*"),
     View("quality_reach", "quality", lines("beside", REACH, task_label="table"), "reach/*"),
+    View("tuning", "tuning", lines("setting", TUNING, task_label="table")),
     View("scale_score", "scale", lines("from", SCORES), "score"),
     View("scale_fit", "scale", lines("fit", FITS), "fit"),
     View("steps", "steps", steps, "cpu, *"),
