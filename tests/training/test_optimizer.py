@@ -73,3 +73,19 @@ def test_a_fit_does_not_import_a_compiler():
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=False).returncode == 0
+
+
+def test_a_kept_state_knows_what_length_is_usual():
+    _, weights = layer_and_weights()
+    optimizer, later = (Optimizer(weights, SETTINGS) for _ in range(2))
+
+    def length_of_step(optimizer):
+        weights.gradient.fill_(1e3)
+        optimizer.step(0.0)
+        return float(weights.gradient_norm())
+
+    for _ in range(100):
+        length = length_of_step(optimizer)
+    assert length_of_step(later) < 0.1 * length  # a new one takes it for steep
+    later.load_state_dict(optimizer.state_dict())
+    assert length_of_step(later) == length
